@@ -1,0 +1,119 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tar as a pair of stages, and what tar says.
+
+The options and the messages are those of GNU tar 1.34 (its manual, and the measurements that docs/architecture.md
+names). An archive holds the volume's root as ``./`` and everything else below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .pipeline import LISTING, Outcome, Stage
+
+# The same on both sides: without them on extraction, tar drops xattrs and ACLs silently.
+_METADATA = ("--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner")
+
+# A listing on a descriptor of its own, one line a member whatever is in its name.
+_LIST = ("--verbose", f"--index-file=/dev/fd/{LISTING}", "--quoting-style=escape")
+
+_CHANGED = re.compile(
+    r"tar: (?P<name>.+): "
+    r"(?:file changed as we read it|File removed before we read it|File shrank by \d+ bytes; padding with zeros)"
+)
+# tar says at its end that it will exit 1 because of what it said before.
+_EPILOGUE = re.compile(r"tar: (?:Exiting with failure status due to previous errors|Error is not recoverable.*)")
+_SOCKET = re.compile(r"tar: .+: socket ignored")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What tar said while it read a tree.
+
+    ``changed`` are the names, quoted as tar quotes them, of the files that changed, shrank or vanished meanwhile;
+    ``notes`` is whatever else it said while it still did its work: a file system mounted inside, for instance.
+    """
+
+    changed: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def create(tar: str, tree: str) -> Stage:
+    """The stage that reads ``tree`` and writes a tar stream with everything that a file system can hold."""
+    return Stage(
+        "tar",
+        (
+            tar,
+            "--create",
+            "--file=-",
+            f"--directory={tree}",
+            "--format=posix",
+            # tar's own number and the times that reading changes stay out, so that the same tree gives the same bytes
+            "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+            *_METADATA,
+            "--sparse",
+            "--one-file-system",
+            "--blocking-factor=512",
+            *_LIST,
+            "--",
+            ".",
+        ),
+    )
+
+
+def extract(tar: str, target: str) -> Stage:
+    """The stage that reads a tar stream and makes its tree in the directory ``target``, owners and all."""
+    return Stage(
+        "tar",
+        (
+            tar,
+            "--extract",
+            "--file=-",
+            f"--directory={target}",
+            *_METADATA,
+            "--preserve-permissions",
+            "--same-owner",
+            "--delay-directory-restore",
+            "--blocking-factor=512",
+            *_LIST,
+        ),
+    )
+
+
+def reading(outcome: Outcome) -> Reading | None:
+    """Sort what tar said while it read, or return None if it failed.
+
+    Exit status 1 stands for files that changed meanwhile, and for nothing else that we accept.
+    """
+    if outcome.status not in (0, 1):
+        return None
+    changed, notes = [], []
+    for line in outcome.said:
+        match = _CHANGED.fullmatch(line)
+        if match is not None:
+            changed.append(match["name"])
+        elif not _SOCKET.fullmatch(line) and not _EPILOGUE.fullmatch(line):
+            notes.append(line)
+    if outcome.status == 1 and not changed:
+        return None
+    return Reading(tuple(dict.fromkeys(changed)), tuple(notes))
+
+
+class Members:
+    """Counts the members in a listing."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, data: memoryview) -> None:
+        """Take the next bytes of the listing."""
+        self.count += bytes(data).count(b"\n")
+
+
+def notes(outcomes: Sequence[Outcome]) -> list[str]:
+    """Everything that the stages said, each line with its stage."""
+    return [f"{outcome.stage}: {line}" for outcome in outcomes for line in outcome.said]

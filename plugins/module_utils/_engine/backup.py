@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Back volumes up: read each one once, and publish what was read if all of it was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import archive, codecs, names, pipeline, tools, volumes
+from .client import Client
+from .errors import DrydockError, PipelineError
+from .manifest import FORMAT
+from .repository import Directory
+from .survey import Survey, survey
+from .version import VERSION
+
+
+@dataclass
+class Result:
+    """What a run did. ``backups`` holds a manifest each, with ``path`` (of the archive; None in check mode) and
+    ``seconds`` added; ``failures`` a volume's name and the error each; ``earlier`` the identifiers that were there
+    before, by volume."""
+
+    backups: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    earlier: dict[str, list[str]] = field(default_factory=dict)
+
+
+def backup(
+    client: Client,
+    repository: Directory,
+    wanted: Sequence[str],
+    *,
+    host: str,
+    compression: str = "zstd",
+    compression_level: int | None = None,
+    lock_timeout: float = 0,
+) -> Result:
+    """Back up the volumes called ``wanted`` under ``host``, one after the other.
+
+    One volume's failure doesn't stop the others; it is in the result. Raise DrydockError, with nothing changed, for
+    what concerns all of them. With a read-only repository (check mode) everything happens but the reading and the
+    writing: the result holds the manifests as far as they can be known.
+    """
+    volumes.require_local(client)
+    run = _Run(client, repository, host, compression, compression_level, lock_timeout)
+    if not repository.check():
+        run.result.warnings.append(f"repository {repository.root} didn't exist and is created")
+    known = client.volumes()
+    for name in dict.fromkeys(wanted):
+        try:
+            run.one(volumes.find(known, name))
+        except DrydockError as error:
+            run.result.failures.append({"volume": name, "error": str(error)})
+    return run.result
+
+
+class _Run:
+    """What all volumes of a run share."""
+
+    def __init__(
+        self,
+        client: Client,
+        repository: Directory,
+        host: str,
+        compression: str,
+        compression_level: int | None,
+        lock_timeout: float,
+    ) -> None:
+        self.result = Result()
+        self._repository = repository
+        self._host = names.path_component("host", host)
+        self._codec = codecs.codec(compression)
+        self._compressor = self._codec.compressor(compression_level)
+        self._lock_timeout = lock_timeout
+        self._tar, tar_version = tools.gnu_tar()
+        self._engine = {
+            "docker": client.version,
+            "drydock": VERSION,
+            "tar": tar_version,
+            "userns": client.user_namespaces(),
+        }
+
+    def one(self, volume: volumes.Volume) -> None:
+        """Back up one volume, and add it to the result."""
+        began = time.monotonic()
+        tree = volumes.files(volume)
+        earlier, problems = self._repository.backups(self._host, volume.name)
+        self.result.earlier[volume.name] = [manifest["id"] for manifest in earlier]
+        self.result.warnings += problems
+        if self._repository.read_only:
+            manifest, path = self._manifest(volume, names.iso(names.utc_now()), survey(tree)), None
+        else:
+            manifest, path = self._store(volume, tree)
+        seconds = round(time.monotonic() - began, 3)
+        self.result.backups.append({**manifest, "path": path, "seconds": seconds})
+
+    def _store(self, volume: volumes.Volume, tree: str) -> tuple[dict[str, Any], str]:
+        started = names.utc_now()
+        with self._repository.begin(
+            self._host, volume.name, self._codec.extension, started, self._lock_timeout
+        ) as publication:
+            # The fingerprint is of the time before the read: whatever changes later makes a different one.
+            found = survey(tree)
+            members = archive.Members()
+            outcomes = pipeline.run(
+                [archive.create(self._tar, tree), *self._compressor], sink=publication.write, listing=members
+            )
+            reading = archive.reading(outcomes[0])
+            bad = outcomes[0] if reading is None else pipeline.failed(outcomes[1:])
+            if reading is None or bad is not None:
+                raise PipelineError(
+                    f"volume {volume.name}: {pipeline.failed(outcomes) or bad}; nothing was added to the repository"
+                )
+            manifest = self._manifest(volume, names.iso(started), found)
+            manifest["id"] = publication.id
+            manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
+            manifest["content"].update(entries=members.count, changed_while_read=list(reading.changed))
+            path = publication.publish(manifest)
+        self._report(volume.name, reading)
+        return manifest, path
+
+    def _report(self, name: str, reading: archive.Reading) -> None:
+        if reading.changed:
+            some = ", ".join(reading.changed[:5]) + (", …" if len(reading.changed) > 5 else "")
+            self.result.warnings.append(
+                f"volume {name}: {len(reading.changed)} file(s) changed, shrank or vanished while they were read, so "
+                f"the backup may hold them in a state that never was: {some}"
+            )
+        self.result.warnings += [f"volume {name}: {note}" for note in reading.notes]
+
+    def _manifest(self, volume: volumes.Volume, started: str, found: Survey) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "id": None,
+            "host": self._host,
+            "kind": "volume",
+            "volume": volume.description(),
+            "archive": {
+                "file": None,
+                "bytes": None,
+                "sha256": None,
+                "compression": self._codec.name,
+                "encryption": None,
+            },
+            "content": {
+                "bytes": found.bytes,
+                "allocated_bytes": found.allocated,
+                "entries": found.entries,
+                "fingerprint": found.fingerprint,
+                "changed_while_read": [],
+            },
+            "consistency": {"quiesce": "none", "containers": [], "downtime_seconds": 0},
+            "started_at": started,
+            "finished_at": names.iso(names.utc_now()),
+            "engine": self._engine,
+        }

@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only door to the Docker daemon, over the docker SDK (5.0 and later)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import DaemonError, ToolError
+
+try:
+    import docker
+    import docker.errors
+    import requests.exceptions
+
+    SDK_ERROR: str | None = None
+except ImportError as _error:
+    SDK_ERROR = str(_error)
+
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the daemon is. Paths are those of PEM files; ``timeout`` is in seconds."""
+
+    docker_host: str = DEFAULT_SOCKET
+    tls: bool = False
+    validate_certs: bool = False
+    tls_hostname: str | None = None
+    ca_path: str | None = None
+    client_cert: str | None = None
+    client_key: str | None = None
+    api_version: str = "auto"
+    timeout: int = 60
+
+    @property
+    def local(self) -> bool:
+        """Whether the daemon is reached by a socket of this host, so that its volumes' files are here too."""
+        return self.docker_host.startswith(("unix://", "http+unix://"))
+
+
+class Client:
+    """A connected client. Everything it returns is the API's own JSON; every error it raises is a DaemonError."""
+
+    def __init__(self, connection: Connection) -> None:
+        """Connect. Raise ToolError without the SDK, DaemonError where no daemon answers."""
+        if SDK_ERROR is not None:
+            raise ToolError(
+                f"the Python package 'docker' is not there for this interpreter ({SDK_ERROR}); install the package "
+                "'python3-docker', or 'docker' with pip"
+            )
+        self.connection = connection
+        with self._explained("connect"):
+            self._api = docker.APIClient(
+                base_url=connection.docker_host,
+                version=connection.api_version,
+                timeout=connection.timeout,
+                tls=_tls(connection),
+            )
+            self.version: str = self._api.version()["Version"]
+
+    def volumes(self) -> dict[str, dict[str, Any]]:
+        """Every volume by its name, in one request."""
+        with self._explained("list volumes"):
+            answer = self._api.volumes()
+        return {volume["Name"]: volume for volume in answer.get("Volumes") or []}
+
+    def create_volume(self, name: str, driver: str, options: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
+        """Create a volume. The daemon returns an existing one silently: look before."""
+        with self._explained(f"create volume {name}"):
+            return dict(self._api.create_volume(name, driver=driver, driver_opts=options, labels=labels))
+
+    def remove_volume(self, name: str) -> None:
+        """Remove a volume that nothing refers to, without force."""
+        with self._explained(f"remove volume {name}"):
+            self._api.remove_volume(name)
+
+    def containers(self, *, volume: str) -> list[dict[str, Any]]:
+        """The containers in any state that refer to ``volume``, as the list endpoint shows them."""
+        with self._explained("list containers"):
+            found = self._api.containers(all=True, filters={"volume": volume})
+        # the filter also matches a mount's destination, hence the second look
+        return [c for c in found if any(mount.get("Name") == volume for mount in c.get("Mounts") or [])]
+
+    def user_namespaces(self) -> bool:
+        """Whether the daemon remaps user ids (userns-remap), so that owners on disk are shifted."""
+        with self._explained("read the daemon's information"):
+            return any("userns" in option for option in self._api.info().get("SecurityOptions") or [])
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.close()
+
+    @contextlib.contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        where = self.connection.docker_host
+        try:
+            yield
+        except docker.errors.APIError as error:
+            said = error.explanation or error
+            raise DaemonError(f"the Docker daemon at {where} refused to {doing}: {said}") from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise DaemonError(_unreachable(where, error)) from error
+
+
+def _tls(connection: Connection) -> Any:
+    """The TLS settings in the SDK's terms, or False where no TLS is asked for."""
+    if not (connection.tls or connection.validate_certs):
+        return False
+    pair = (connection.client_cert, connection.client_key)
+    settings: dict[str, Any] = {
+        "client_cert": pair if all(pair) else None,
+        "verify": connection.validate_certs,
+        "ca_cert": connection.ca_path,
+    }
+    if connection.tls_hostname is not None:
+        settings["assert_hostname"] = connection.tls_hostname
+    return docker.tls.TLSConfig(**settings)
+
+
+def _unreachable(where: str, error: BaseException) -> str:
+    """Say why no daemon answers, and what to do, out of the SDK's nested errors."""
+    cause = _system_error(error)
+    if isinstance(cause, PermissionError):
+        return (
+            f"no permission on the Docker socket {where}: run as root (become: true), or as a member of the socket's "
+            "group"
+        )
+    if isinstance(cause, (FileNotFoundError, ConnectionRefusedError)):
+        return (
+            f"no Docker daemon answers at {where} ({cause.strerror}): start it (systemctl start docker), or set "
+            "docker_host to where it listens"
+        )
+    return f"the Docker daemon at {where} can't be reached: {error}"
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """The innermost system error in a chain of causes and arguments."""
+    pending: list[Any] = [error]
+    seen: list[BaseException] = []
+    while pending:
+        current = pending.pop()
+        if not isinstance(current, BaseException) or any(current is one for one in seen):
+            continue
+        seen.append(current)
+        if isinstance(current, (PermissionError, FileNotFoundError, ConnectionRefusedError)):
+            return current
+        pending += [*current.args, current.__cause__, current.__context__, getattr(current, "reason", None)]
+    return None

@@ -1,0 +1,78 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Compression: the filters that a tar stream goes through on its way to the repository and back.
+
+A new codec is one more entry in CODECS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from . import tools
+from .errors import UsageError
+from .pipeline import Stage
+
+
+@dataclass(frozen=True)
+class Codec:
+    """One compression format.
+
+    ``compress`` takes a level and returns the stage that reads a tar stream and writes the compressed one;
+    ``decompress`` is its reverse. Both are None for the codec that does nothing. ``levels`` are the lowest and the
+    highest level, ``default`` is the one used when none is asked for.
+    """
+
+    name: str
+    extension: str
+    levels: tuple[int, int]
+    default: int
+    compress: Callable[[int], Stage] | None
+    decompress: Callable[[], Stage] | None
+
+    def compressor(self, level: int | None) -> list[Stage]:
+        """The stages that compress at ``level`` (None: the default). Raise UsageError for a level out of range."""
+        if self.compress is None:
+            if level is not None:
+                raise UsageError(
+                    f"compression_level {level} is for nothing with compression {self.name!r}; leave it out"
+                )
+            return []
+        low, high = self.levels
+        if level is not None and not low <= level <= high:
+            raise UsageError(f"compression_level {level} is out of range for {self.name!r}: it takes {low} to {high}")
+        return [self.compress(self.default if level is None else level)]
+
+    def decompressor(self) -> list[Stage]:
+        """The stages that decompress."""
+        return [] if self.decompress is None else [self.decompress()]
+
+
+def _zstd(*options: str) -> Stage:
+    return Stage("zstd", (tools.need("zstd", "zstd"), "--quiet", *options, "--stdout"))
+
+
+def _gzip(*options: str) -> Stage:
+    # pigz makes the same format on every core; gzip is on every host.
+    program = tools.find("pigz") or tools.need("gzip", "gzip")
+    return Stage("gzip", (program, *options, "--stdout"))
+
+
+CODECS = {
+    codec.name: codec
+    for codec in (
+        Codec("zstd", ".tar.zst", (1, 19), 3, lambda n: _zstd(f"-{n}", "-T0"), lambda: _zstd("--decompress")),
+        Codec("gzip", ".tar.gz", (1, 9), 6, lambda n: _gzip(f"-{n}", "--no-name"), lambda: _gzip("--decompress")),
+        Codec("none", ".tar", (0, 0), 0, None, None),
+    )
+}
+
+
+def codec(name: str) -> Codec:
+    """The codec called ``name``. Raise UsageError, listing those there are, for an unknown one."""
+    try:
+        return CODECS[name]
+    except KeyError:
+        raise UsageError(f"unknown compression {name!r}; this version knows {', '.join(sorted(CODECS))}") from None

@@ -1,0 +1,47 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can go wrong, as the operator is told it.
+
+Every error's text names the thing it is about, the cause, and the next step, and says what was left behind. The
+front ends print it as it is.
+"""
+
+from __future__ import annotations
+
+
+class DrydockError(Exception):
+    """The base of every error that the engine raises on purpose."""
+
+
+class UsageError(DrydockError):
+    """What was asked for can't be asked for: a malformed name, a relative path, an option that doesn't fit."""
+
+
+class ToolError(DrydockError):
+    """A program or a Python package that the engine needs is not on this host, or is the wrong one."""
+
+
+class DaemonError(DrydockError):
+    """The Docker daemon can't be reached, or refused a request."""
+
+
+class VolumeError(DrydockError):
+    """A volume doesn't exist, or its files can't be reached or used as asked."""
+
+
+class RepositoryError(DrydockError):
+    """The repository can't be read or written, or doesn't hold what was asked for."""
+
+
+class IntegrityError(DrydockError):
+    """Stored data is not what its manifest says it is."""
+
+
+class PipelineError(DrydockError):
+    """A process of a pipe failed."""
+
+
+def reason(error: OSError) -> str:
+    """The system's own words for an OSError, without the errno and the file name: "No space left on device"."""
+    return error.strerror or str(error)

@@ -1,0 +1,84 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The manifest, format 1: what was stored, and the proof that it was stored whole.
+
+An archive counts as a backup only through its manifest. Readers ignore keys that they don't know and refuse formats
+that they don't know.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from . import names
+from .codecs import CODECS
+from .errors import IntegrityError
+
+FORMAT = 1
+
+# The keys that a reader relies on, by section (the top has none), with the types they must have.
+_NEEDED: dict[str, dict[str, type]] = {
+    "": {"id": str, "host": str, "kind": str, "started_at": str, "finished_at": str},
+    "volume": {"name": str, "driver": str, "options": dict, "labels": dict},
+    "archive": {"file": str, "bytes": int, "sha256": str, "compression": str, "encryption": type(None)},
+    "content": {"bytes": int, "entries": int, "fingerprint": str, "changed_while_read": list},
+}
+_MISSING = object()
+
+
+def dump(manifest: dict[str, Any]) -> bytes:
+    """The bytes that are stored for a manifest."""
+    return (json.dumps(manifest, indent=2, sort_keys=False, ensure_ascii=True) + "\n").encode()
+
+
+def load(data: bytes, *, host: str, volume: str, backup_id: str) -> dict[str, Any]:
+    """Read a stored manifest, and check that it is one, and the one of this backup.
+
+    Raise IntegrityError, saying what is wrong with it.
+    """
+    try:
+        manifest: dict[str, Any] = json.loads(data)
+        _check(manifest)
+    except (ValueError, RecursionError) as error:
+        raise IntegrityError(f"it is not a manifest: {error}") from error
+    found = (manifest["host"], manifest["volume"]["name"], manifest["id"])
+    if found != (host, volume, backup_id):
+        raise IntegrityError(f"it is the manifest of another backup: {'/'.join(map(repr, found))}")
+    codec = CODECS.get(manifest["archive"]["compression"])
+    if codec is None:
+        raise IntegrityError(f"its archive has a compression unknown here: {manifest['archive']['compression']!r}")
+    if manifest["archive"]["file"] != backup_id + codec.extension:
+        raise IntegrityError(f"it names an archive that isn't its own: {manifest['archive']['file']!r}")
+    return manifest
+
+
+def _check(manifest: Any) -> None:
+    """Raise ValueError unless ``manifest`` has the shape of format 1."""
+    if not isinstance(manifest, dict) or "format" not in manifest:
+        raise ValueError("it has no key 'format'")
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"it has format {manifest['format']!r}; this version reads format {FORMAT}")
+    for section, keys in _NEEDED.items():
+        content = manifest.get(section) if section else manifest
+        if not isinstance(content, dict):
+            raise ValueError(f"{section!r} is not an object")
+        for key, kind in keys.items():
+            _check_value(f"{section}.{key}".lstrip("."), content.get(key, _MISSING), kind)
+    if not names.is_backup_id(manifest["id"]):
+        raise ValueError(f"'id' is {manifest['id']!r}")
+
+
+def _check_value(key: str, value: Any, kind: type) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise ValueError(f"{key!r} is missing or of the wrong type")
+    if isinstance(value, int) and value < 0:
+        raise ValueError(f"{key!r} is negative")
+    if isinstance(value, dict) and not all(isinstance(item, str) for item in value.values()):
+        raise ValueError(f"{key!r} holds something else than strings")
+
+
+def order(manifest: dict[str, Any]) -> tuple[str, int]:
+    """A key that sorts manifests by the time of their backups. The time is the identifier's, not the file system's."""
+    return names.backup_order(manifest["id"])

@@ -1,0 +1,211 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes joined by pipes, as a shell joins them, but with every exit status and every stderr read.
+
+One thread and one selector serve all ends, so that a process that talks on stderr can't block one that moves data, and
+a process that hangs can be left behind.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from . import tools
+from .errors import PipelineError, reason
+
+#: Bytes moved at a time, and the size asked for each pipe.
+CHUNK = 1 << 20
+#: In a stage's arguments: replaced by the descriptor that its listing goes to.
+LISTING = "{listing}"
+
+_F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ exists from Python 3.10
+_STDERR_KEPT = 1 << 20
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One process: a ``name`` for messages, and its arguments, the program's absolute path first."""
+
+    name: str
+    argv: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a stage ended: ``status`` as in subprocess (negative: the signal), and what it said, in whole lines."""
+
+    stage: str
+    status: int
+    said: tuple[str, ...]
+
+    def __str__(self) -> str:
+        how = f"exited {self.status}"
+        if self.status < 0:
+            how = f"was killed by {signal.Signals(-self.status).name}"
+        return f"{self.stage} {how}" + (f": {'; '.join(self.said[-5:])}" if self.said else "")
+
+
+def failed(outcomes: Sequence[Outcome]) -> Outcome | None:
+    """The stage whose failure is the cause, or None when all went well.
+
+    A stage that died of SIGPIPE fell because one after it did; of the others, the first one upstream fell first.
+    """
+    bad = [outcome for outcome in outcomes if outcome.status != 0]
+    return next((outcome for outcome in bad if outcome.status != -signal.SIGPIPE), bad[0] if bad else None)
+
+
+def run(
+    stages: Sequence[Stage],
+    *,
+    feed: Callable[[], memoryview] | None = None,
+    sink: Callable[[memoryview], object] | None = None,
+    listing: Callable[[memoryview], object] | None = None,
+) -> list[Outcome]:
+    """Run the stages, each one's output the next one's input, and return how each ended.
+
+    ``feed`` is called for the first stage's input (bytes; empty at the end), ``sink`` with the last stage's output,
+    ``listing`` with what the stage that has LISTING in its arguments writes there. An exception out of any of them
+    ends every process and goes on to the caller. Raise PipelineError if a program can't be started.
+    """
+    pump = _Pump()
+    try:
+        pump.start(stages, feed, sink, listing)
+        return pump.run()
+    finally:
+        pump.end()
+
+
+def _ignore(_data: memoryview) -> None:
+    """Take what nobody asked for."""
+
+
+class _Pump:
+    """The ends of the pipes that are ours, and the processes on their other ends."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._buffer = bytearray(CHUNK)
+        self._open: set[int] = set()
+        self._processes: list[tuple[Stage, subprocess.Popen[bytes], bytearray]] = []
+
+    def start(
+        self,
+        stages: Sequence[Stage],
+        feed: Callable[[], memoryview] | None,
+        sink: Callable[[memoryview], object] | None,
+        listing: Callable[[memoryview], object] | None,
+    ) -> None:
+        """Start every stage. What is theirs is closed here, so that the end of one's output reaches the next."""
+        null = self._own(os.open(os.devnull, os.O_RDWR))
+        upstream = null
+        if feed is not None:
+            upstream, ours = self._pipe()
+            self._send(ours, feed)
+        for stage in stages:
+            last = stage is stages[-1]
+            read, write = (null, null) if last and sink is None else self._pipe()
+            self._spawn(stage, upstream, write, listing)
+            for end in {upstream, write} - {null}:
+                self._close(end)
+            if last and sink is not None:
+                self._receive(read, sink)
+            upstream = read
+
+    def run(self) -> list[Outcome]:
+        """Move bytes until every end is closed, wait for the processes, and return how they ended, in their order."""
+        while self._selector.get_map():
+            for key, _events in self._selector.select():
+                key.data()
+        return [
+            Outcome(stage.name, process.wait(), tuple(bytes(said).decode("utf-8", "backslashreplace").splitlines()))
+            for stage, process, said in self._processes
+        ]
+
+    def end(self) -> None:
+        """Leave no process and no descriptor behind."""
+        for _stage, process, _said in self._processes:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+        for end in list(self._open):
+            self._close(end)
+        self._selector.close()
+
+    def _spawn(self, stage: Stage, stdin: int, stdout: int, listing: Callable[[memoryview], object] | None) -> None:
+        stderr_read, stderr = self._pipe()
+        argv, passed = list(stage.argv), []
+        if any(LISTING in argument for argument in argv):
+            listing_read, listed = self._pipe()
+            self._receive(listing_read, listing or _ignore)
+            argv = [argument.replace(LISTING, str(listed)) for argument in argv]
+            passed = [listed]
+        try:
+            process = subprocess.Popen(
+                argv, stdin=stdin, stdout=stdout, stderr=stderr, env=tools.environment(), pass_fds=passed
+            )
+        except OSError as error:
+            raise PipelineError(f"{stage.name} ({argv[0]}) can't be started: {reason(error)}") from error
+        for end in [stderr, *passed]:
+            self._close(end)
+        said = bytearray()
+        self._processes.append((stage, process, said))
+        self._receive(stderr_read, lambda data: said.extend(data[: max(0, _STDERR_KEPT - len(said))]))
+
+    def _receive(self, end: int, receiver: Callable[[memoryview], object]) -> None:
+        os.set_blocking(end, False)
+        self._selector.register(end, selectors.EVENT_READ, lambda: self._read(end, receiver))
+
+    def _read(self, end: int, receiver: Callable[[memoryview], object]) -> None:
+        count = os.readv(end, [self._buffer])
+        if count:
+            receiver(memoryview(self._buffer)[:count])
+        else:
+            self._done(end)
+
+    def _send(self, end: int, feed: Callable[[], memoryview]) -> None:
+        os.set_blocking(end, False)
+        steps = self._write(end, feed)
+        self._selector.register(end, selectors.EVENT_WRITE, lambda: next(steps, None))
+
+    def _write(self, end: int, feed: Callable[[], memoryview]) -> Iterator[None]:
+        """Write what ``feed`` gives, one step each time the pipe has room."""
+        try:
+            while True:
+                data = feed()
+                if not data:
+                    break
+                while data:
+                    data = data[os.write(end, data) :]
+                    yield
+        except BrokenPipeError:
+            pass  # the stage has ended; its exit status says why
+        self._done(end)
+
+    def _done(self, end: int) -> None:
+        self._selector.unregister(end)
+        self._close(end)
+
+    def _pipe(self) -> tuple[int, int]:
+        """A pipe as large as the system allows."""
+        read, write = map(self._own, os.pipe())
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(write, _F_SETPIPE_SZ, CHUNK)
+        return read, write
+
+    def _own(self, end: int) -> int:
+        self._open.add(end)
+        return end
+
+    def _close(self, end: int) -> None:
+        # Only what is still ours: a number that was closed may belong to somebody else by now.
+        if end in self._open:
+            self._open.remove(end)
+            os.close(end)

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a backup gets into a directory: locked, claimed, written, synced, and then named.
+
+Each file is written under a hidden temporary name, synced, renamed, and its directory synced. The manifest comes last
+and is the commit point. A run that dies leaves nothing that counts as a backup, and the next one removes what it left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from . import manifest as manifests
+from . import names
+from .codecs import CODECS
+from .errors import RepositoryError, reason
+
+#: What a manifest's file name ends in.
+MANIFEST = ".json"
+
+_PARTIAL = ".partial"
+_LOCK = ".lock"
+_EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+# Written data is handed to the disk in steps of this many bytes, so that the sync at the end has little left to do.
+_FLUSH = 8 << 20
+# An archive without a manifest may be one that somebody copies here right now, its manifest following.
+_ABANDONED_AFTER = 24 * 3600
+
+
+class Publication:
+    """A backup on its way into ``folder``. A context manager: what isn't published by its end is removed.
+
+    It holds the folder's lock (flock: the kernel frees it when the process dies) for as long as it lives.
+    """
+
+    def __init__(self, folder: str, extension: str, when: datetime, lock_timeout: float) -> None:
+        self.size = 0
+        self._folder = folder
+        self._digest = hashlib.sha256()
+        self._flushed = 0
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, _lock(folder, lock_timeout))
+            _sweep(folder)
+            self.id = _free_id(folder, names.stamp(when))
+            self.file = self.id + extension
+            self._present = [_partial(folder, self.file)]
+            self._descriptor = os.open(self._present[0], _EXCLUSIVE, 0o600)
+            stack.callback(os.close, self._descriptor)
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Publication:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        with self._stack:
+            for path in self._present:
+                os.unlink(path)
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of all that was written (hex)."""
+        return self._digest.hexdigest()
+
+    def write(self, data: memoryview) -> None:
+        """Add to the archive. Raise RepositoryError if the disk doesn't take it."""
+        self._digest.update(data)
+        with self._explained():
+            while data:
+                written = os.write(self._descriptor, data)
+                self.size += written
+                data = data[written:]
+            if self.size - self._flushed >= _FLUSH:
+                # The kernel starts to write out these pages, and needn't keep them: a backup that fills the
+                # cache would push out what the host's services have there.
+                os.posix_fadvise(self._descriptor, self._flushed, self.size - self._flushed, os.POSIX_FADV_DONTNEED)
+                self._flushed = self.size
+
+    def publish(self, manifest: dict[str, Any]) -> str:
+        """Make the archive and then its manifest appear under their names, each safe on disk before it does.
+
+        Return the archive's path. Raise RepositoryError if the disk doesn't take them; neither stays then.
+        """
+        with self._explained():
+            os.fsync(self._descriptor)
+            archive = self._rename(self._present[0], self.file)
+            partial = _partial(self._folder, self.id + MANIFEST)
+            descriptor = os.open(partial, _EXCLUSIVE, 0o600)
+            self._present.append(partial)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(manifests.dump(manifest))
+                file.flush()
+                os.fsync(file.fileno())
+            self._rename(partial, self.id + MANIFEST)
+        self._present.clear()
+        return archive
+
+    def _rename(self, old: str, name: str) -> str:
+        new = os.path.join(self._folder, name)
+        os.rename(old, new)
+        self._present[self._present.index(old)] = new
+        _sync(self._folder)
+        return new
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RepositoryError(
+                f"repository: {os.path.join(self._folder, self.file)} can't be written after {self.size} bytes: "
+                f"{reason(error)}; the partial file is removed, earlier backups are untouched"
+            ) from error
+
+
+def make_directory(path: str) -> None:
+    """Make a directory that only its owner can enter, and have its parent remember it. It may exist already."""
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        return
+    _sync(os.path.dirname(path))
+
+
+def _partial(folder: str, name: str) -> str:
+    return os.path.join(folder, f".{name}{_PARTIAL}")
+
+
+def _sync(folder: str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(folder: str, timeout: float) -> int:
+    """Take the folder's lock, waiting up to ``timeout`` seconds for another run, and return its descriptor."""
+    descriptor = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + timeout
+    try:
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise RepositoryError(
+                        f"another run writes to {folder} right now; wait for it to end, or give a longer lock_timeout "
+                        f"than {timeout:g} seconds; nothing was changed"
+                    ) from None
+                time.sleep(0.1)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _free_id(folder: str, first: str) -> str:
+    """The first of ``first``, ``first-2``, ``first-3`` … under which nothing exists. The caller has the lock."""
+    taken = {name.lstrip(".").partition(".")[0] for name in os.listdir(folder)}
+    number, backup_id = 1, first
+    while backup_id in taken:
+        number += 1
+        backup_id = f"{first}-{number}"
+    return backup_id
+
+
+def _sweep(folder: str) -> None:
+    """Remove what dead runs left: partial files, and archives that never got their manifest.
+
+    The caller has the lock, so no live run of ours owns any of them. Files with other names are not ours.
+    """
+    present = set(os.listdir(folder))
+    for name in present:
+        path = os.path.join(folder, name)
+        hidden = name.startswith(".") and name.endswith(_PARTIAL)
+        backup_id, _dot, extension = (name[1 : -len(_PARTIAL)] if hidden else name).partition(".")
+        archive = any(codec.extension == f".{extension}" for codec in CODECS.values())
+        if not names.is_backup_id(backup_id):
+            continue
+        if hidden:
+            dead = archive or f".{extension}" == MANIFEST
+        else:
+            dead = archive and backup_id + MANIFEST not in present and _age(path) > _ABANDONED_AFTER
+        if dead:
+            os.unlink(path)
+
+
+def _age(path: str) -> float:
+    """The seconds since a file got its present name."""
+    return time.time() - os.lstat(path).st_ctime

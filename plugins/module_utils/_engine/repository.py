@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A repository in a directory: ``<root>/<host>/<volume>/<id>.tar.zst`` and ``<id>.json``, the manifest.
+
+This is the side that reads; publication.py has the side that writes. An archive without a manifest isn't a backup, and
+neither is a manifest whose archive is missing or of another size.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from typing import Any
+
+from . import manifest as manifests
+from . import names, publication
+from .errors import DrydockError, IntegrityError, RepositoryError, UsageError, reason
+from .publication import MANIFEST, Publication
+
+
+class Directory:
+    """A repository in a local directory, or in a mounted one. With ``read_only`` it refuses to write (check mode)."""
+
+    def __init__(self, root: str, *, read_only: bool = False) -> None:
+        if not os.path.isabs(root):
+            raise UsageError(f"repository {root!r} is not an absolute path")
+        self.root = os.path.normpath(root)
+        self.read_only = read_only
+
+    def folder(self, host: str, volume: str) -> str:
+        """The directory of one volume's backups. Raise UsageError for a name that can't be part of a path."""
+        return os.path.join(self.root, names.path_component("host", host), names.path_component("volume", volume))
+
+    def check(self) -> bool:
+        """Whether the repository exists yet. Raise RepositoryError if it can't be used, as far as that can be told
+        without writing."""
+        if os.path.isdir(self.root):
+            if not os.access(self.root, os.W_OK | os.X_OK):
+                raise RepositoryError(
+                    f"repository {self.root} can't be written: it is on a read-only file system, or not yours; "
+                    "nothing was changed"
+                )
+            return True
+        if os.path.lexists(self.root):
+            raise RepositoryError(f"repository {self.root} is not a directory; nothing was changed")
+        parent = os.path.dirname(self.root)
+        if not os.path.isdir(parent):
+            raise RepositoryError(
+                f"repository {self.root}: its parent directory doesn't exist; create {parent} or mount what "
+                "belongs there; nothing was changed"
+            )
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise RepositoryError(f"repository {self.root} can't be created: {parent} can't be written")
+        return False
+
+    def backups(self, host: str, volume: str) -> tuple[list[dict[str, Any]], list[str]]:
+        """The complete backups of a volume, as manifests, the newest first; and what is wrong with those that aren't.
+
+        Raise RepositoryError if the directory can't be read. A volume without backups has none.
+        """
+        folder = self.folder(host, volume)
+        complete, problems = [], []
+        for name in _list(folder):
+            backup_id = name[: -len(MANIFEST)]
+            if not (name.endswith(MANIFEST) and names.is_backup_id(backup_id)):
+                continue
+            try:
+                complete.append(self.backup(host, volume, backup_id))
+            except DrydockError as error:
+                problems.append(str(error))
+        return sorted(complete, key=manifests.order, reverse=True), problems
+
+    def backup(self, host: str, volume: str, backup_id: str) -> dict[str, Any]:
+        """The manifest of one complete backup. Raise RepositoryError or IntegrityError if there is none."""
+        names.backup_order(backup_id)
+        path = os.path.join(self.folder(host, volume), backup_id + MANIFEST)
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+        except FileNotFoundError:
+            raise RepositoryError(
+                f"repository {self.root} has no backup {backup_id} of volume {volume} from host {host}"
+            ) from None
+        except OSError as error:
+            raise RepositoryError(f"manifest {path} can't be read: {reason(error)}") from error
+        try:
+            manifest = manifests.load(data, host=host, volume=volume, backup_id=backup_id)
+        except IntegrityError as error:
+            raise IntegrityError(f"manifest {path} can't be used: {error}") from error
+        archive = self.archive(manifest)
+        try:
+            size = os.stat(archive).st_size
+        except OSError as error:
+            raise IntegrityError(f"archive {archive} can't be used: {reason(error)}") from error
+        expected = manifest["archive"]["bytes"]
+        if size != expected:
+            raise IntegrityError(f"archive {archive} has {size} bytes; its manifest says {expected}")
+        return manifest
+
+    def archive(self, manifest: dict[str, Any]) -> str:
+        """The path of a backup's archive."""
+        return os.path.join(self.folder(manifest["host"], manifest["volume"]["name"]), manifest["archive"]["file"])
+
+    def begin(self, host: str, volume: str, extension: str, when: datetime, lock_timeout: float = 0) -> Publication:
+        """Take the volume's lock, claim an identifier for a backup that starts at ``when`` (UTC), and open its archive.
+
+        Another run's lock is waited for up to ``lock_timeout`` seconds. Raise RepositoryError if it can't be done.
+        """
+        if self.read_only:
+            raise RepositoryError(f"repository {self.root} is opened for reading only: this is check mode")
+        folder = self.folder(host, volume)
+        try:
+            for path in (self.root, os.path.dirname(folder), folder):
+                publication.make_directory(path)
+            return Publication(folder, extension, when, lock_timeout)
+        except OSError as error:
+            raise RepositoryError(
+                f"repository {self.root} can't be written: {error.filename or folder}: {reason(error)}; "
+                "nothing was changed"
+            ) from error
+
+
+def _list(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RepositoryError(f"{folder} can't be read: {reason(error)}") from error

@@ -1,0 +1,118 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A walk over a tree: how much there is, and a fingerprint that tells whether anything changed since."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+
+from .errors import VolumeError, reason
+
+# A path of PATH_MAX bytes or more can't be opened at once.
+_LONGEST = 4000
+_FINGERPRINT_BITS = 128
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a walk found: ``entries`` (the root counts; sockets don't, no archive holds them), the ``bytes`` that its
+    regular files have by their size (each inode once), those ``allocated`` on disk, and the ``fingerprint`` (hex)."""
+
+    entries: int
+    bytes: int
+    allocated: int
+    fingerprint: str
+
+
+def survey(tree: str) -> Survey:
+    """Walk ``tree`` without leaving its file system. Raise VolumeError, naming the path, where it can't be read.
+
+    The fingerprint is a digest over (path, mode with type, size, owner, group, mtime, ctime, inode) of every entry. It
+    doesn't depend on the order in which the file system lists them: it is the sum of the entries' own digests.
+    """
+    walk = _Walk()
+    try:
+        root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise VolumeError(f"{tree} can't be read: {reason(error)}") from error
+    try:
+        facts = os.fstat(root)
+        walk.add(b".", facts)
+        pending = [b""]
+        while pending:
+            _directory(root, pending.pop(), facts.st_dev, walk, pending)
+    except OSError as error:
+        where = os.fsdecode(error.filename) if error.filename is not None else "."
+        raise VolumeError(f"{tree}: {where!r} can't be read: {reason(error)}") from error
+    finally:
+        os.close(root)
+    return Survey(walk.entries, walk.bytes, walk.allocated, f"{walk.digest:0{_FINGERPRINT_BITS // 4}x}")
+
+
+class _Walk:
+    def __init__(self) -> None:
+        self.entries = self.bytes = self.allocated = self.digest = 0
+        self._linked: set[int] = set()
+
+    def add(self, path: bytes, facts: os.stat_result) -> None:
+        """Count one entry."""
+        record = (
+            f"{facts.st_mode} {facts.st_size if not stat.S_ISDIR(facts.st_mode) else 0} {facts.st_uid} {facts.st_gid} "
+            f"{facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino} "
+        )
+        digest = hashlib.blake2b(record.encode() + path, digest_size=_FINGERPRINT_BITS // 8).digest()
+        self.digest = (self.digest + int.from_bytes(digest, "big")) % (1 << _FINGERPRINT_BITS)
+        if stat.S_ISSOCK(facts.st_mode):
+            return
+        self.entries += 1
+        if not stat.S_ISREG(facts.st_mode):
+            return
+        if facts.st_nlink > 1:
+            if facts.st_ino in self._linked:
+                return
+            self._linked.add(facts.st_ino)
+        self.bytes += facts.st_size
+        self.allocated += facts.st_blocks * 512
+
+
+def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[bytes]) -> None:
+    """Count what is in one directory, and add those below it to ``pending``. What vanishes meanwhile is left out."""
+    try:
+        opened = _open(root, path)
+    except FileNotFoundError:
+        return
+    try:
+        with os.scandir(opened) as entries:
+            for entry in entries:
+                name = os.fsencode(entry.name)
+                below = path + b"/" + name if path else name
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                walk.add(below, facts)
+                if stat.S_ISDIR(facts.st_mode) and facts.st_dev == device:
+                    pending.append(below)
+    finally:
+        os.close(opened)
+
+
+def _open(root: int, path: bytes) -> int:
+    """Open the directory ``path`` below ``root``, in several steps where it is too long for one."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    at = root
+    try:
+        while len(path) > _LONGEST:
+            cut = path.rindex(b"/", 0, _LONGEST)
+            step = os.open(path[:cut], flags, dir_fd=at)
+            if at != root:
+                os.close(at)
+            at, path = step, path[cut + 1 :]
+        return os.open(path or b".", flags, dir_fd=at)
+    finally:
+        if at != root:
+            os.close(at)

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Volumes as the daemon tells of them, and where their files are on this host."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .client import Client
+from .errors import UsageError, VolumeError
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A volume. ``mountpoint`` is where the daemon says that its files are, which is not always where they are."""
+
+    name: str
+    driver: str
+    options: Mapping[str, str]
+    labels: Mapping[str, str]
+    scope: str
+    mountpoint: str
+
+    @classmethod
+    def from_api(cls, answer: dict[str, Any]) -> Volume:
+        """Read the API's JSON, in which what is empty may be null or absent."""
+        return cls(
+            name=answer["Name"],
+            driver=answer["Driver"],
+            options=answer.get("Options") or {},
+            labels=answer.get("Labels") or {},
+            scope=answer.get("Scope") or "local",
+            mountpoint=answer.get("Mountpoint") or "",
+        )
+
+    def description(self) -> dict[str, Any]:
+        """What a manifest records, enough to create the volume again."""
+        return {
+            "name": self.name,
+            "driver": self.driver,
+            "options": dict(self.options),
+            "labels": dict(self.labels),
+            "scope": self.scope,
+        }
+
+
+def find(known: Mapping[str, dict[str, Any]], name: str) -> Volume:
+    """The volume ``name`` out of what the daemon listed. Raise VolumeError, with near names, if there is none."""
+    if name in known:
+        return Volume.from_api(known[name])
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "docker volume ls shows those there are"
+    raise VolumeError(f"volume {name} doesn't exist on this host; {hint}")
+
+
+def require_local(client: Client) -> None:
+    """Raise UsageError unless the daemon is this host's own: bytes are read and written on the host itself."""
+    if not client.connection.local:
+        raise UsageError(
+            f"docker_host is {client.connection.docker_host}: volumes' files are read and written on the Docker host "
+            "itself; run this task on that host, and leave docker_host at its default there"
+        )
+
+
+def is_bind(driver: str, options: Mapping[str, str]) -> bool:
+    """Whether a volume is a directory of the host under another name (``type=none,o=bind,device=/path``)."""
+    return driver == "local" and bool({"bind", "rbind"} & set(options.get("o", "").split(",")))
+
+
+def files(volume: Volume) -> str:
+    """The directory on this host that holds the volume's files, now and without mounting anything.
+
+    Raise VolumeError where there is none: a volume with driver options is mounted only while a container uses it,
+    and its mount point is an empty directory otherwise.
+    """
+    if volume.driver != "local":
+        raise VolumeError(
+            f"volume {volume.name} has the driver {volume.driver!r}; this version reaches the files of volumes with "
+            "the driver 'local' only"
+        )
+    if is_bind(volume.driver, volume.options):
+        path, origin = volume.options.get("device", ""), "its device"
+    elif volume.options:
+        given = ", ".join(f"{key}={value}" for key, value in sorted(volume.options.items()) if key != "o")
+        raise VolumeError(
+            f"volume {volume.name} is mounted by Docker only while a container uses it ({given}); this version reaches "
+            "plain volumes and bind volumes (o=bind) only"
+        )
+    else:
+        path, origin = volume.mountpoint, "its mount point"
+    if not os.path.isabs(path):
+        raise VolumeError(f"volume {volume.name}: {origin} {path!r} is not an absolute path")
+    if os.geteuid() != 0:
+        raise VolumeError(f"volume {volume.name}: its files can be read by root only; set become: true")
+    if not os.path.isdir(path):
+        raise VolumeError(
+            f"volume {volume.name}: {origin} {path} is not a directory on this host; "
+            + ("mount or create it" if origin == "its device" else "run this on the Docker host itself")
+        )
+    return path

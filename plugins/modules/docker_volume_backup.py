@@ -1,0 +1,246 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: docker_volume_backup
+short_description: Back up Docker volumes
+version_added: 0.1.0
+author:
+  - drydock.volumes contributors (@drydock)
+description:
+  - Backs up one or several volumes of the host into a directory, each as an ordinary compressed tar archive with a
+    manifest.
+  - The archive holds all that the file system holds, in one pass over the files. Owners are numeric, times have
+    nanoseconds; ACLs, extended attributes, hard links, sparse files, device nodes and names in any encoding are
+    kept.
+  - A backup appears in the repository only when all of it is there and safe on disk. The exit status of every
+    program that took part is checked. What a failed run wrote is removed.
+  - Containers keep running. What they write meanwhile can make the backup inconsistent. Files that changed, shrank
+    or vanished while they were read are named in a warning and in the manifest.
+  - An archive can be restored without this collection, with C(zstd) and C(tar).
+options:
+  volumes:
+    description:
+      - The names of the volumes. Each must exist.
+      - Plain volumes of the driver V(local), and bind volumes of it (C(type=none,o=bind,device=…)).
+    type: list
+    elements: str
+    required: true
+  repository:
+    description:
+      - The absolute path of the directory that gets the backups, on the target.
+      - It is created, for its owner only, if it doesn't exist; its parent directory must exist.
+      - A backup is the pair C(<repository>/<host>/<volume>/<id>.tar.zst) and C(<id>.json), its manifest. C(<id>) is
+        the time in UTC at which the backup started. An archive without its manifest is not a backup.
+  compression:
+    description:
+      - The format of the archives.
+      - V(zstd) is the fastest by far and makes small archives. V(gzip) uses C(pigz) where that is installed.
+        V(none) is for data that is compressed already.
+    type: str
+    choices: [zstd, gzip, none]
+    default: zstd
+  compression_level:
+    description:
+      - The level, from 1 (fast) to 19 (small) for V(zstd) and from 1 to 9 for V(gzip).
+      - The default is that of the programs, 3 for V(zstd) and 6 for V(gzip).
+    type: int
+  lock_timeout:
+    description:
+      - How long to wait for another run that writes to the same volume's folder in the repository, in seconds.
+      - With V(0) the volume fails at once.
+    type: float
+    default: 0
+extends_documentation_fragment:
+  - drydock.volumes._repository
+  - drydock.volumes._docker
+  - drydock.volumes._attributes
+attributes:
+  check_mode:
+    support: full
+    details: Looks at the volumes, the tools and the repository, and writes nothing.
+  diff_mode:
+    support: full
+    details: Shows the volume's backups before and after.
+  idempotent:
+    support: none
+    details: Each run makes a new backup.
+requirements:
+  - On the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip).
+notes:
+  - Runs on the Docker host and needs root there, because the files belong to the containers' users.
+  - The volumes are backed up one after the other. The failure of one doesn't stop the others. The task then fails,
+    and its result says in RV(failures) what failed and in RV(backups) what was done.
+seealso:
+  - module: drydock.volumes.docker_volume_restore
+"""
+
+EXAMPLES = r"""
+- name: Back up two volumes
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - pgdata
+      - uploads
+    repository: /var/backups/volumes
+
+- name: Back up a volume of photographs, which zstd couldn't make smaller
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - photographs
+    repository: /var/backups/volumes
+    compression: none
+
+- name: Keep the backups of all hosts apart under the names that the inventory has
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - uploads
+    repository: /mnt/backups/volumes
+    host: "{{ inventory_hostname }}"
+    compression: gzip
+    compression_level: 9
+    lock_timeout: 600
+"""
+
+RETURN = r"""
+backups:
+  description:
+    - The backups that were made, each with its manifest as it is in the repository.
+    - In check mode those that would be made, without what is known only afterwards.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The identifier, the UTC time at which the backup started. V(none) in check mode.
+      type: str
+      returned: always
+      sample: 20261123T101502Z
+    path:
+      description: The path of the archive. V(none) in check mode.
+      type: str
+      returned: always
+      sample: /var/backups/volumes/db1/pgdata/20261123T101502Z.tar.zst
+    seconds:
+      description: How long the backup took, in seconds.
+      type: float
+      returned: always
+      sample: 3.2
+    host:
+      description: The host's folder.
+      type: str
+      returned: always
+      sample: db1
+    volume:
+      description: The volume, with what is needed to create it again.
+      type: dict
+      returned: always
+      sample: {name: pgdata, driver: local, options: {}, labels: {}, scope: local}
+    archive:
+      description: The archive's file name, size in bytes, SHA-256 checksum and compression.
+      type: dict
+      returned: always
+      sample: {file: 20261123T101502Z.tar.zst, bytes: 1234567, sha256: 9f86d081…, compression: zstd, encryption: null}
+    content:
+      description:
+        - What was read. C(bytes) is the sum of the files' sizes, C(allocated_bytes) what they take on disk.
+        - C(entries) counts files, directories and all others. C(fingerprint) tells whether a volume has changed
+          since.
+        - C(changed_while_read) names the files that changed, shrank or vanished while they were read.
+      type: dict
+      returned: always
+      sample: {bytes: 4567890, allocated_bytes: 4571136, entries: 789, fingerprint: 5d41…, changed_while_read: []}
+    consistency:
+      description: What was done to containers for the time of the read.
+      type: dict
+      returned: always
+      sample: {quiesce: none, containers: [], downtime_seconds: 0}
+    started_at:
+      description: When the backup started, in UTC.
+      type: str
+      returned: always
+      sample: "2026-11-23T10:15:02Z"
+    finished_at:
+      description: When all had been read, in UTC.
+      type: str
+      returned: always
+      sample: "2026-11-23T10:15:05Z"
+    engine:
+      description: The versions of Docker, this collection and tar, and whether the daemon remaps user namespaces.
+      type: dict
+      returned: always
+      sample: {docker: 20.10.24, drydock: 0.1.0, tar: "1.34", userns: false}
+failures:
+  description: The volumes that could not be backed up, with the reasons.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - volume: pgdat
+      error: volume pgdat doesn't exist on this host; did you mean pgdata?
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._engine.backup import Result, backup
+from ..module_utils._engine.codecs import CODECS
+from ..module_utils._module import (
+    DOCKER_ARGUMENTS,
+    REPOSITORY_ARGUMENTS,
+    connect,
+    failing,
+    host,
+    repository,
+)
+
+
+def diff(result: Result) -> dict[str, dict[str, list[str]]]:
+    """The identifiers of each volume's backups before and after."""
+    before = {name: sorted(ids) for name, ids in result.earlier.items()}
+    after = {name: list(ids) for name, ids in before.items()}
+    for made in result.backups:
+        after[made["volume"]["name"]].append(made["id"] or "(a new backup)")
+    return {"before": before, "after": after}
+
+
+def main() -> None:
+    """Read the options, call the engine, report."""
+    module = AnsibleModule(
+        argument_spec={
+            **DOCKER_ARGUMENTS,
+            **REPOSITORY_ARGUMENTS,
+            "volumes": {"type": "list", "elements": "str", "required": True},
+            "compression": {"type": "str", "choices": list(CODECS), "default": "zstd"},
+            "compression_level": {"type": "int"},
+            "lock_timeout": {"type": "float", "default": 0},
+        },
+        supports_check_mode=True,
+    )
+    with failing(module):
+        result = backup(
+            connect(module),
+            repository(module),
+            module.params["volumes"],
+            host=host(module),
+            compression=module.params["compression"],
+            compression_level=module.params["compression_level"],
+            lock_timeout=module.params["lock_timeout"],
+        )
+    for warning in result.warnings:
+        module.warn(warning)
+    report = {
+        "changed": bool(result.backups),
+        "backups": result.backups,
+        "failures": result.failures,
+        "diff": diff(result),
+    }
+    if result.failures:
+        module.fail_json(msg="; ".join(failure["error"] for failure in result.failures), **report)
+    module.exit_json(**report)
+
+
+if __name__ == "__main__":
+    main()
