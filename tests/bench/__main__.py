@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: run benchmarks, print their tables and bars, exit 1 where a bar is missed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+
+from . import volumes  # noqa: F401 - each import registers a benchmark
+from .registry import BENCHMARKS, Options
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure this collection beside others.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)} (default: all)")
+    parser.add_argument("--rounds", type=int, default=3, help="samples of each (default: 3)")
+    parser.add_argument("--size", type=int, default=800, help="megabytes of files to measure on (default: 800)")
+    arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(unknown)}")
+    if arguments.rounds < 1 or arguments.size < 1:
+        parser.error("--rounds and --size must be at least 1")
+    if os.geteuid() != 0:
+        parser.error("this reads and writes the files of volumes: run it as root")
+    if subprocess.run(["docker", "version"], capture_output=True, check=False).returncode:
+        parser.error("no Docker Engine answers: run 'make engine'")
+
+    # So that what was made goes away on SIGTERM as it does on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    missed = 0
+    for name in arguments.names or BENCHMARKS:
+        bars = BENCHMARKS[name](Options(rounds=arguments.rounds, size=arguments.size * 1_000_000))
+        print()
+        for bar in bars:
+            print(bar)
+            missed += not bar.holds
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an operator does wrong, or finds broken: one clear message that says what to do, and nothing changed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.support import records
+from tests.support.engine import Engine
+from tests.support.modules import Modules
+
+NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+
+
+def without(*programs: str) -> list[str]:
+    """A wrapper that runs a command in a mount namespace of its own, in which these programs are not there."""
+    hide = " && ".join(f"mount --bind /dev/null $(readlink -f $(command -v {program}))" for program in programs)
+    return ["unshare", "--mount", "sh", "-c", f'{hide} && exec "$@"', "sh"]
+
+
+def test_f04_a_misspelt_volume(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume = engine.volume()
+    message = modules.refused("docker_volume_backup", volumes=[volume + "x"], repository=str(work / "repository"))
+    assert message.startswith(f"volume {volume}x doesn't exist on this host; did you mean {volume}")
+    assert engine.names() == [volume]
+    assert not (work / "repository").exists()
+
+
+@pytest.mark.parametrize("check", [True, False])
+class TestRepository:
+    """A repository that can't be written."""
+
+    def test_its_parent_is_missing(self, engine: Engine, modules: Modules, work: pathlib.Path, check: bool) -> None:
+        repository = work / "not-mounted" / "repository"
+        message = modules.refused(
+            "docker_volume_backup", volumes=[engine.volume()], repository=str(repository), check=check
+        )
+        assert f"create {repository.parent} or mount what belongs there" in message
+        assert not repository.parent.exists()
+
+    def test_it_is_a_file(self, engine: Engine, modules: Modules, work: pathlib.Path, check: bool) -> None:
+        (work / "repository").write_text("mine")
+        message = modules.refused(
+            "docker_volume_backup", volumes=[engine.volume()], repository=str(work / "repository"), check=check
+        )
+        assert "is not a directory" in message
+        assert (work / "repository").read_text() == "mine"
+
+    def test_it_is_read_only(self, engine: Engine, modules: Modules, work: pathlib.Path, check: bool) -> None:
+        (work / "repository").mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "drydock-test", work / "repository"], check=True)
+        try:
+            message = modules.refused(
+                "docker_volume_backup", volumes=[engine.volume()], repository=str(work / "repository"), check=check
+            )
+        finally:
+            subprocess.run(["umount", work / "repository"], check=True)
+        assert "read-only file system" in message.lower()
+
+    def test_it_is_relative(self, engine: Engine, modules: Modules, check: bool) -> None:
+        message = modules.refused("docker_volume_backup", volumes=[engine.volume()], repository="backups", check=check)
+        assert "'backups' is not an absolute path" in message
+
+
+def test_f03_the_disk_is_full(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume, repository = engine.volume(), work / "repository"
+    repository.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "drydock-test", repository], check=True)
+    try:
+        modules.backup(volume, repository=str(repository))
+        held = sorted(repository.rglob("*"))
+        (engine.path(volume) / "large").write_bytes(os.urandom(3 << 20))
+        message = modules.refused("docker_volume_backup", volumes=[volume], repository=str(repository))
+        assert "No space left on device" in message
+        assert "earlier backups are untouched" in message
+        assert sorted(repository.rglob("*")) == held
+    finally:
+        subprocess.run(["umount", repository], check=True)
+
+
+@pytest.mark.parametrize(
+    ("hidden", "options", "package"),
+    [(["zstd"], {}, "zstd"), (["pigz", "gzip"], {"compression": "gzip"}, "gzip"), (["tar"], {}, "tar")],
+)
+def test_a_missing_program(
+    engine: Engine, modules: Modules, work: pathlib.Path, hidden: list[str], options: dict[str, str], package: str
+) -> None:
+    volume, repository = engine.volume(), str(work / "repository")
+    message = modules.refused(
+        "docker_volume_backup", volumes=[volume], repository=repository, wrapper=without(*hidden), **options
+    )
+    assert f"install the package '{package}'" in message
+    assert not (work / "repository").exists()
+
+    modules.backup(volume, repository=repository, **options)
+    engine.remove(volume)
+    message = modules.refused("docker_volume_restore", volume=volume, repository=repository, wrapper=without(*hidden))
+    assert f"install the package '{package}'" in message
+    assert engine.names() == []
+
+
+def test_gzip_serves_where_pigz_is_missing(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    options = {"repository": str(work / "repository"), "compression": "gzip", "wrapper": without("pigz")}
+    assert modules.backup(engine.volume(), **options)["changed"]
+
+
+def test_another_tar(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    busybox = ["unshare", "--mount", "sh", "-c", 'mount --bind /bin/busybox /usr/bin/tar && exec "$@"', "sh"]
+    message = modules.refused(
+        "docker_volume_backup", volumes=[engine.volume()], repository=str(work / "repository"), wrapper=busybox
+    )
+    assert "is not GNU tar" in message
+    assert "install the package 'tar'" in message
+
+
+def test_no_daemon(modules: Modules, work: pathlib.Path) -> None:
+    message = modules.refused(
+        "docker_volume_backup",
+        volumes=["any"],
+        repository=str(work / "repository"),
+        docker_host=f"unix://{work}/docker.sock",
+    )
+    assert f"no Docker daemon answers at unix://{work}/docker.sock (No such file or directory)" in message
+    assert "systemctl start docker" in message
+
+
+def test_a_daemon_on_another_host(modules: Modules, work: pathlib.Path) -> None:
+    message = modules.refused(
+        "docker_volume_backup", volumes=["any"], repository=str(work / "r"), docker_host="tcp://127.0.0.1:1"
+    )
+    assert "127.0.0.1:1" in message
+
+
+def test_no_permission_on_the_socket(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    work.chmod(0o777)
+    python = pathlib.Path(sys.executable)
+    if subprocess.run([*NOBODY, python, "-c", ""], check=False, capture_output=True).returncode:
+        # a Python below root's home is out of reach for others: this one runs it and drops its privileges then
+        wrapper = [sys.executable, "-c", _DROP]
+    else:
+        wrapper = NOBODY
+    message = modules.refused(
+        "docker_volume_backup", volumes=[engine.volume()], repository=str(work / "repository"), wrapper=wrapper
+    )
+    assert "no permission on the Docker socket" in message
+    assert "become: true" in message
+
+
+def test_f10_a_corrupt_archive(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume, repository = engine.volume(), str(work / "repository")
+    (engine.path(volume) / "file").write_bytes(os.urandom(100_000))
+    archive = pathlib.Path(modules.backup(volume, repository=repository)["backups"][0]["path"])
+    good = archive.read_bytes()
+    engine.remove(volume)
+    target = engine.volume()
+    before = records.record(engine.path(target))
+    options = {"source_volume": volume, "repository": repository}
+
+    archive.write_bytes(good[:50_000] + bytes([good[50_000] ^ 1]) + good[50_001:])
+    for check in (True, False):
+        for name in (volume, target):
+            message = modules.refused("docker_volume_restore", volume=name, check=check, **options)
+            assert f"archive {archive} is damaged: its SHA-256 is" in message
+            assert "restore another backup" in message
+    archive.write_bytes(good[:-1])
+    message = modules.refused("docker_volume_restore", volume=volume, **options)
+    assert f"has {len(good) - 1} bytes; its manifest says {len(good)}" in message
+    archive.unlink()
+    message = modules.refused("docker_volume_restore", volume=volume, **options)
+    assert "No such file or directory" in message
+
+    assert engine.names() == [target]
+    assert records.differences(before, records.record(engine.path(target))) == []
+
+
+def test_f14_a_running_container_has_the_empty_volume(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume, target = engine.volume(), engine.volume()
+    modules.backup(volume, repository=str(work / "repository"))
+    engine.run(target)
+    message = modules.refused(
+        "docker_volume_restore", volume=target, source_volume=volume, repository=str(work / "repository")
+    )
+    assert "is used by running containers" in message
+
+
+def test_a_bind_volume_whose_device_is_gone(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    (work / "ssd").mkdir()
+    volume = engine.bind(work / "ssd")
+    modules.backup(volume, repository=str(work / "repository"))
+    (work / "ssd").rmdir()
+    message = modules.refused("docker_volume_backup", volumes=[volume], repository=str(work / "repository"))
+    assert f"its device {work}/ssd is not a directory on this host; mount or create it" in message
+    engine.remove(volume)
+    message = modules.refused("docker_volume_restore", volume=volume, repository=str(work / "repository"))
+    assert f"its device {work}/ssd is not a directory on this host; mount or create it" in message
+    assert engine.names() == []
+
+
+def test_two_bind_volumes_never_share_a_device_by_a_restore(
+    engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    (work / "ssd").mkdir()
+    volume, copy = engine.bind(work / "ssd"), engine.name()
+    modules.backup(volume, repository=str(work / "repository"))
+    message = modules.refused(
+        "docker_volume_restore", volume=copy, source_volume=volume, repository=str(work / "repository")
+    )
+    assert f"belongs to volume {volume}" in message
+    assert engine.names() == [volume]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"host": "../other"}, "host name '../other' can't be used"),
+        ({"source_volume": "a/b"}, "volume name 'a/b' can't be used"),
+        ({"backup": "yesterday"}, "'yesterday' is not an identifier such as"),
+        ({"backup": "20200101T000000Z"}, "has no backup 20200101T000000Z of volume"),
+        ({}, "has no complete backup of volume"),
+    ],
+)
+def test_a_backup_that_is_not_there(
+    engine: Engine, modules: Modules, work: pathlib.Path, options: dict[str, str], said: str
+) -> None:
+    (work / "repository").mkdir()
+    name = engine.name()
+    message = modules.refused("docker_volume_restore", volume=name, repository=str(work / "repository"), **options)
+    assert said in message
+    assert engine.names() == []
+
+
+_DROP = """
+import os, runpy, sys
+sys.path.insert(0, os.environ["PYTHONPATH"])
+import docker, ansible.module_utils.basic
+sys.argv = sys.argv[3:]
+import ansible_collections.drydock.volumes.plugins.modules.docker_volume_backup as module
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+module.main()
+"""

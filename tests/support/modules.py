@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run a module as Ansible runs it: as a process, with its arguments as JSON."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+COLLECTIONS = CHECKOUT / ".venv" / "collections"
+MODULES = "ansible_collections.drydock.volumes.plugins.modules"
+
+
+class Answer(dict[str, t.Any]):
+    """What a module returned, and how its process ended."""
+
+    status: int
+    stderr: str
+
+
+class Modules:
+    """The collection's modules."""
+
+    def __init__(self, work: pathlib.Path) -> None:
+        self._work = work
+        self._count = 0
+
+    def start(
+        self,
+        module: str,
+        *,
+        check: bool = False,
+        diff: bool = False,
+        wrapper: c.Sequence[str] = (),
+        environment: c.Mapping[str, str] | None = None,
+        **options: t.Any,
+    ) -> subprocess.Popen[str]:
+        """Start a module, in front of it ``wrapper``, a command that runs another."""
+        self._count += 1
+        arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
+        file = self._work / f"arguments-{self._count}.json"
+        file.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": arguments}))
+        return subprocess.Popen(
+            [*wrapper, sys.executable, "-m", f"{MODULES}.{module}", str(file)],
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(COLLECTIONS), **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, module: str, **options: t.Any) -> Answer:
+        """Run a module to its end. It must answer with JSON and nothing else, whatever happens to it."""
+        process = self.start(module, **options)
+        return self.finish(process)
+
+    def finish(self, process: subprocess.Popen[str]) -> Answer:
+        """Wait for a module, and return what it said."""
+        stdout, stderr = process.communicate(timeout=300)
+        try:
+            answer = Answer(json.loads(stdout))
+        except ValueError:
+            raise AssertionError(f"no JSON: {stdout!r}, stderr {stderr!r}") from None
+        answer.status, answer.stderr = process.returncode, stderr
+        assert bool(answer.get("failed")) == (process.returncode != 0), answer
+        return answer
+
+    def backup(self, *volumes: str, **options: t.Any) -> Answer:
+        """Back volumes up; it must succeed."""
+        answer = self.run("docker_volume_backup", volumes=list(volumes), **options)
+        assert not answer.get("failed"), answer["msg"]
+        return answer
+
+    def restore(self, volume: str, **options: t.Any) -> Answer:
+        """Restore a volume; it must succeed."""
+        answer = self.run("docker_volume_restore", volume=volume, **options)
+        assert not answer.get("failed"), answer["msg"]
+        return answer
+
+    def refused(self, module: str, **options: t.Any) -> str:
+        """Run a module that must fail, and return its message, which must be one for people."""
+        answer = self.run(module, **options)
+        assert answer.get("failed"), answer
+        assert "Traceback" not in answer["msg"] + answer.stderr, answer
+        assert not answer.get("changed"), answer
+        return str(answer["msg"])
