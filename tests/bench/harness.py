@@ -12,9 +12,9 @@ import statistics
 import sys
 import time
 
-#: The share of all processors that others may use while a sample is taken, and how long to wait for that, in seconds.
-QUIET = 0.10
-PATIENCE = 20.0
+#: The share of the machine that others may use where a sample counts as undisturbed, and how long to wait for that (s).
+QUIET = 0.15
+PATIENCE = 30.0
 
 
 @dataclasses.dataclass
@@ -37,10 +37,11 @@ class Contestant:
 
 
 def interleave(job: str, contestants: c.Sequence[Contestant], rounds: int) -> None:
-    """Let each contestant run once a round, in an order that rotates, so that a drift of the machine hits all alike."""
+    """Let each contestant run once a round, in an order that differs, so that nobody always follows the same one."""
     for number in range(rounds):
-        turn = number % len(contestants)
-        for contestant in [*contestants[turn:], *contestants[:turn]]:
+        turn = number // 2 % len(contestants)
+        order = [*contestants[turn:], *contestants[:turn]]
+        for contestant in order if number % 2 == 0 else reversed(order):
             contestant.prepare()
             try:
                 os.sync()
@@ -48,37 +49,48 @@ def interleave(job: str, contestants: c.Sequence[Contestant], rounds: int) -> No
                 started = time.perf_counter()
                 contestant.run()
                 elapsed = time.perf_counter() - started
-                busy = max(before, busy_share(0.3))
+                # What a run leaves to be written is its own doing, so afterwards only the processors tell.
+                busy = max(before, busy_shares(0.3)[0])
             finally:
                 contestant.clean()
             contestant.seconds.append(elapsed)
             contestant.disturbed += busy > QUIET
-            note = f"  (others used {busy:.0%} of the processors)" if busy > QUIET else ""
+            note = f"  (others used {busy:.0%} of the machine)" if busy > QUIET else ""
             progress(f"round {number + 1}/{rounds}  {job:<8} {contestant.name:<32} {elapsed:7.2f} s{note}")
 
 
 def wait_until_quiet() -> float:
-    """Wait until little else runs, at most PATIENCE seconds; return the share of the processors that others use."""
+    """Wait until little else runs, at most PATIENCE seconds; return the share of the machine that others use.
+
+    The file system goes on discarding the blocks of what was removed after sync(2) has returned: the disk counts too.
+    """
     deadline = time.monotonic() + PATIENCE
     while True:
-        busy = busy_share(0.4)
+        busy = max(busy_shares(0.4))
         if busy <= QUIET or time.monotonic() > deadline:
             return busy
 
 
-def busy_share(seconds: float) -> float:
-    """Watch for some seconds how much of all processors is in use."""
-    before = _jiffies()
+def busy_shares(seconds: float) -> tuple[float, float]:
+    """Watch for some seconds how much of all processors, and of the busiest disk's time, is in use."""
+    jiffies, times, started = _jiffies(), _disk_times(), time.monotonic()
     time.sleep(seconds)
-    after = _jiffies()
-    total = sum(after) - sum(before)
-    idle = sum(after[3:5]) - sum(before[3:5])  # idle and iowait, proc_stat(5)
-    return 1 - idle / total if total else 0.0
+    spent = [now - before for now, before in zip(_jiffies(), jiffies, strict=True)]
+    idle = spent[3] + spent[4]  # idle and iowait, see proc_stat(5)
+    elapsed = (time.monotonic() - started) * 1000
+    busiest = max((now - times.get(name, now) for name, now in _disk_times().items()), default=0)
+    return 1 - idle / (sum(spent) or 1), min(1.0, busiest / elapsed)
 
 
 def _jiffies() -> list[int]:
     with open("/proc/stat", encoding="ascii") as stat:
         return [int(field) for field in stat.readline().split()[1:9]]
+
+
+def _disk_times() -> dict[str, int]:
+    """Return for each block device the milliseconds in which it had something to do (Documentation/admin-guide/iostats)."""
+    with open("/proc/diskstats", encoding="ascii") as stats:
+        return {fields[2]: int(fields[12]) for fields in map(str.split, stats)}
 
 
 def read_all(path: str | os.PathLike[str]) -> int:
