@@ -50,7 +50,8 @@ def backup(
     volumes.require_local(client)
     run = _Run(client, repository, host, compression, compression_level, lock_timeout)
     if not repository.check():
-        run.result.warnings.append(f"repository {repository.root} didn't exist and is created")
+        what = "would be" if repository.read_only else "is"
+        run.result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
     known = client.volumes()
     for name in dict.fromkeys(wanted):
         try:

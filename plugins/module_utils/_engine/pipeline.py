@@ -148,8 +148,15 @@ class _Pump:
             argv = [argument.replace(LISTING, str(listed)) for argument in argv]
             passed = [listed]
         try:
+            # the name without its path is what a program puts in front of its messages
             process = subprocess.Popen(
-                argv, stdin=stdin, stdout=stdout, stderr=stderr, env=tools.environment(), pass_fds=passed
+                [stage.name, *argv[1:]],
+                executable=argv[0],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=tools.environment(),
+                pass_fds=passed,
             )
         except OSError as error:
             raise PipelineError(f"{stage.name} ({argv[0]}) can't be started: {reason(error)}") from error
