@@ -33,10 +33,11 @@ def wait_for(condition: c.Callable[[], object], what: str, seconds: float = 30) 
 
 
 def kill_child(pid: int, program: str, number: signal.Signals = signal.SIGKILL) -> None:
-    """Send a signal to the child of ``pid`` that runs ``program``, as soon as there is one."""
+    """Send a signal to the child of ``pid`` that runs ``program``, as soon as it is part of a pipe."""
 
     def found() -> list[int]:
-        return [child for child, name in children(pid).items() if name == program]
+        below = children(pid)
+        return [child for child, name in below.items() if name == program] if len(below) > 1 else []
 
     wait_for(found, f"a child process {program}")
     os.kill(found()[0], number)
