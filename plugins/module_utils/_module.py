@@ -47,6 +47,9 @@ DOCKER_ARGUMENTS: dict[str, t.Any] = {
     "timeout": {"type": "int", "default": 60, "fallback": (env_fallback, ["DOCKER_TIMEOUT"])},
 }
 
+#: The options of the doc fragment C(_mounts).
+MOUNT_ARGUMENTS: dict[str, t.Any] = {"helper_image": {"type": "str"}}
+
 #: The options of the doc fragment C(_repository).
 REPOSITORY_ARGUMENTS: dict[str, t.Any] = {
     "repository": {"type": "path", "required": True},

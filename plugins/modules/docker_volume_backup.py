@@ -26,7 +26,9 @@ options:
   volumes:
     description:
       - The names of the volumes. Each must exist.
-      - Plain volumes of the driver V(local), and bind volumes of it (C(type=none,o=bind,device=…)).
+      - Plain volumes and bind volumes are read where they are on the host. All others (NFS, CIFS, tmpfs, block
+        devices, plugins) are mounted by Docker for the time of the read, so that what is backed up is never an
+        empty mount point.
     type: list
     elements: str
     required: true
@@ -57,12 +59,15 @@ options:
     default: 0
 extends_documentation_fragment:
   - drydock.volumes._repository
+  - drydock.volumes._mounts
   - drydock.volumes._docker
   - drydock.volumes._attributes
 attributes:
   check_mode:
     support: full
-    details: Looks at the volumes, the tools and the repository, and writes nothing.
+    details: >-
+      Looks at the volumes, the tools and the repository, and writes nothing. A volume that must be mounted for that is
+      mounted and unmounted again.
   diff_mode:
     support: full
     details: Shows the volume's backups before and after.
@@ -189,6 +194,7 @@ from ..module_utils._engine.backup import Result, backup
 from ..module_utils._engine.codecs import CODECS
 from ..module_utils._module import (
     DOCKER_ARGUMENTS,
+    MOUNT_ARGUMENTS,
     REPOSITORY_ARGUMENTS,
     connect,
     failing,
@@ -216,6 +222,7 @@ def main() -> None:
             "compression": {"type": "str", "choices": list(CODECS), "default": "zstd"},
             "compression_level": {"type": "int"},
             "lock_timeout": {"type": "float", "default": 0},
+            **MOUNT_ARGUMENTS,
         },
         supports_check_mode=True,
     )
@@ -228,6 +235,7 @@ def main() -> None:
             compression=module.params["compression"],
             compression_level=module.params["compression_level"],
             lock_timeout=module.params["lock_timeout"],
+            helper_image=module.params["helper_image"],
         )
     for warning in result.warnings:
         module.warn(warning)

@@ -38,12 +38,15 @@ options:
     default: latest
 extends_documentation_fragment:
   - drydock.volumes._repository
+  - drydock.volumes._mounts
   - drydock.volumes._docker
   - drydock.volumes._attributes
 attributes:
   check_mode:
     support: full
-    details: Looks at everything, verifies the archive's checksum too, and changes nothing.
+    details: >-
+      Looks at everything, verifies the archive's checksum too, and changes nothing. A volume that must be mounted for that
+      is mounted and unmounted again.
   diff_mode:
     support: full
     details: Shows the volume before and after, not its files.
@@ -118,6 +121,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._engine.restore import LATEST, Result, restore
 from ..module_utils._module import (
     DOCKER_ARGUMENTS,
+    MOUNT_ARGUMENTS,
     REPOSITORY_ARGUMENTS,
     connect,
     failing,
@@ -148,6 +152,7 @@ def main() -> None:
             "volume": {"type": "str", "required": True},
             "source_volume": {"type": "str"},
             "backup": {"type": "str", "default": LATEST},
+            **MOUNT_ARGUMENTS,
         },
         supports_check_mode=True,
     )
@@ -160,6 +165,7 @@ def main() -> None:
             host=host(module),
             source=module.params["source_volume"],
             backup=module.params["backup"],
+            helper_image=module.params["helper_image"],
             check=module.check_mode,
         )
     for warning in result.warnings:

@@ -195,10 +195,10 @@ def test_a_bind_volume_whose_device_is_gone(engine: Engine, modules: Modules, wo
     modules.backup(volume, repository=str(work / "repository"))
     (work / "ssd").rmdir()
     message = modules.refused("docker_volume_backup", volumes=[volume], repository=str(work / "repository"))
-    assert f"its device {work}/ssd is not a directory on this host; mount or create it" in message
+    assert f"its device '{work}/ssd' is not a directory on this host; mount or create it" in message
     engine.remove(volume)
     message = modules.refused("docker_volume_restore", volume=volume, repository=str(work / "repository"))
-    assert f"its device {work}/ssd is not a directory on this host; mount or create it" in message
+    assert f"its device '{work}/ssd' is not a directory on this host; mount or create it" in message
     assert engine.names() == []
 
 

@@ -22,6 +22,8 @@ IMAGE = "drydock-test-busybox:1"
 class Engine(contextlib.AbstractContextManager["Engine"]):
     """Make volumes and containers, and remove them all at the end."""
 
+    IMAGE = IMAGE
+
     def __init__(self) -> None:
         self.api = docker.APIClient(version="auto", timeout=60)
         self._prefix = f"{PREFIX}{secrets.token_hex(4)}"
@@ -70,7 +72,7 @@ class Engine(contextlib.AbstractContextManager["Engine"]):
 
     def run(self, volume: str, *command: str) -> str:
         """Start a container that has the volume at /v, and return its id."""
-        self._import_image()
+        self.import_image()
         container = self.api.create_container(
             IMAGE,
             list(command) or ["sleep", "3600"],
@@ -81,7 +83,8 @@ class Engine(contextlib.AbstractContextManager["Engine"]):
         self.api.start(container)
         return str(container)
 
-    def _import_image(self) -> None:
+    def import_image(self) -> None:
+        """Make sure that there is the busybox image."""
         if self.api.images(IMAGE):
             return
         script = (

@@ -10,7 +10,6 @@ names). An archive holds the volume's root as ``./`` and everything else below i
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .pipeline import LISTING, Outcome, Stage
@@ -70,7 +69,10 @@ def create(tar: str, tree: str) -> Stage:
 
 
 def extract(tar: str, target: str) -> Stage:
-    """The stage that reads a tar stream and makes its tree in the directory ``target``, owners and all."""
+    """The stage that reads a tar stream and makes its tree in the directory ``target``, owners and all.
+
+    tar exits 0 where it couldn't set an xattr or an ACL, and only says so: what it says is a failure too.
+    """
     return Stage(
         "tar",
         (
@@ -82,6 +84,7 @@ def extract(tar: str, target: str) -> Stage:
             "--preserve-permissions",
             "--same-owner",
             "--delay-directory-restore",
+            "--warning=no-timestamp",
             *_LIST,
         ),
     )
@@ -106,6 +109,10 @@ def reading(outcome: Outcome) -> Reading | None:
     return Reading(tuple(dict.fromkeys(changed)), tuple(notes))
 
 
+#: A member with a longer name, in bytes, can be stored but not extracted with its xattrs, or not at all.
+LONGEST_MEMBER = 4079
+
+
 class Members:
     """Counts the members in a listing."""
 
@@ -115,8 +122,3 @@ class Members:
     def __call__(self, data: memoryview) -> None:
         """Take the next bytes of the listing."""
         self.count += bytes(data).count(b"\n")
-
-
-def notes(outcomes: Sequence[Outcome]) -> list[str]:
-    """Everything that the stages said, each line with its stage."""
-    return [f"{outcome.stage}: {line}" for outcome in outcomes for line in outcome.said]

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import archive, codecs, names, pipeline, tools, volumes
+from . import archive, codecs, mounts, names, pipeline, tools, volumes
 from .client import Client
 from .errors import DrydockError, PipelineError
 from .manifest import FORMAT
@@ -40,12 +41,13 @@ def backup(
     compression: str = "zstd",
     compression_level: int | None = None,
     lock_timeout: float = 0,
+    helper_image: str | None = None,
 ) -> Result:
     """Back up the volumes called ``wanted`` under ``host``, one after the other.
 
-    One volume's failure doesn't stop the others; it is in the result. Raise DrydockError, with nothing changed, for
-    what concerns all of them. With a read-only repository (check mode) everything happens but the reading and the
-    writing: the result holds the manifests as far as they can be known.
+    One volume's failure doesn't stop the others; it is in the result. ``helper_image`` is for mounts.reach. Raise
+    DrydockError, with nothing changed, for what concerns all of them. With a read-only repository (check mode)
+    everything happens but the reading and the writing: the result holds the manifests as far as they can be known.
     """
     volumes.require_local(client)
     run = _Run(client, repository, host, compression, compression_level, lock_timeout)
@@ -53,11 +55,15 @@ def backup(
         what = "would be" if repository.read_only else "is"
         run.result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
     known = client.volumes()
+    found = []
     for name in dict.fromkeys(wanted):
-        try:
-            run.one(volumes.find(known, name))
-        except DrydockError as error:
-            run.result.failures.append({"volume": name, "error": str(error)})
+        with run.noting(name):
+            names.path_component("volume", name)
+            found.append(volumes.find(known, name))
+    with mounts.reach(client, found, helper_image) as places:
+        for volume in found:
+            with run.noting(volume.name):
+                run.one(volume, places.path(volume.name))
     return run.result
 
 
@@ -87,10 +93,17 @@ class _Run:
             "userns": client.user_namespaces(),
         }
 
-    def one(self, volume: volumes.Volume) -> None:
-        """Back up one volume, and add it to the result."""
+    @contextlib.contextmanager
+    def noting(self, name: str) -> Iterator[None]:
+        """Note an error as the failure of the volume ``name``, and go on."""
+        try:
+            yield
+        except DrydockError as error:
+            self.result.failures.append({"volume": name, "error": str(error)})
+
+    def one(self, volume: volumes.Volume, tree: str) -> None:
+        """Back up one volume, whose files are in the directory ``tree``, and add it to the result."""
         began = time.monotonic()
-        tree = volumes.files(volume)
         earlier, problems = self._repository.backups(self._host, volume.name)
         self.result.earlier[volume.name] = [manifest["id"] for manifest in earlier]
         self.result.warnings += problems
@@ -123,15 +136,20 @@ class _Run:
             manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
             manifest["content"].update(entries=members.count, changed_while_read=list(reading.changed))
             path = publication.publish(manifest)
-        self._report(volume.name, reading)
+        self._report(volume.name, reading, found.too_long)
         return manifest, path
 
-    def _report(self, name: str, reading: archive.Reading) -> None:
+    def _report(self, name: str, reading: archive.Reading, too_long: int) -> None:
         if reading.changed:
             some = ", ".join(reading.changed[:5]) + (", …" if len(reading.changed) > 5 else "")
             self.result.warnings.append(
                 f"volume {name}: {len(reading.changed)} file(s) changed, shrank or vanished while they were read, so "
                 f"the backup may hold them in a state that never was: {some}"
+            )
+        if too_long:
+            self.result.warnings.append(
+                f"volume {name}: {too_long} path(s) are longer than {archive.LONGEST_MEMBER} bytes; tar stores them "
+                "but can't restore them; make their directories' names shorter"
             )
         self.result.warnings += [f"volume {name}: {note}" for note in reading.notes]
 

@@ -87,6 +87,39 @@ class Client:
         # the filter also matches a mount's destination, hence the second look
         return [c for c in found if any(mount.get("Name") == volume for mount in c.get("Mounts") or [])]
 
+    def import_empty_image(self, image: str, label: str) -> None:
+        """Make sure that there is an image with nothing in it."""
+        with self._explained(f"import the image {image}"):
+            if not self._api.images(image):
+                name, tag = image.split(":")
+                self._api.import_image_from_data(bytes(1024), name, tag, changes=[f"LABEL {label}=yes"])
+
+    def run_holder(self, name: str, image: str, command: list[str], binds: list[str], label: str) -> None:
+        """Create and start a container that only holds mounts. Raise DaemonError with the daemon's reason."""
+        with self._explained("mount volumes"):
+            host_config = self._api.create_host_config(
+                binds=binds,
+                network_mode="none",
+                read_only=True,
+                log_config=docker.types.LogConfig(type="none"),
+                security_opt=["label=disable", "no-new-privileges"],
+            )
+            self._api.create_container(
+                image, command, name=name, host_config=host_config, labels={label: "yes"}, entrypoint=[]
+            )
+            self._api.start(name)
+
+    def remove_container(self, name: str) -> None:
+        """End and remove a container, but none of its volumes. One that doesn't exist is fine."""
+        with self._explained(f"remove the container {name}"), contextlib.suppress(docker.errors.NotFound):
+            self._api.remove_container(name, force=True, v=False)
+
+    def labelled(self, label: str) -> list[str]:
+        """The names of the containers, in any state, that have ``label``."""
+        with self._explained("list containers"):
+            found = self._api.containers(all=True, filters={"label": label})
+        return [container["Names"][0].lstrip("/") for container in found]
+
     def user_namespaces(self) -> bool:
         """Whether the daemon remaps user ids (userns-remap), so that owners on disk are shifted."""
         with self._explained("read the daemon's information"):

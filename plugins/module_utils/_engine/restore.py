@@ -9,11 +9,11 @@ import contextlib
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import archive, codecs, names, pipeline, staging, tools, volumes
+from . import archive, codecs, mounts, names, pipeline, staging, tools, volumes
 from .client import Client
 from .errors import DrydockError, IntegrityError, PipelineError, RepositoryError, VolumeError
 from .repository import Directory
@@ -40,6 +40,7 @@ def restore(
     host: str,
     source: str | None = None,
     backup: str = LATEST,
+    helper_image: str | None = None,
     check: bool = False,
 ) -> Result:
     """Restore ``backup`` (``latest`` or an identifier) of the volume ``source`` of ``host`` into the volume ``target``.
@@ -58,18 +59,17 @@ def restore(
     known = client.volumes()
     exists = target in known
     recorded = manifest["volume"]
-    if exists:
-        _require_free(client, volumes.find(known, target))
-    else:
-        _require_creatable(known, target, recorded)
-    with open(repository.archive(manifest), "rb", buffering=0) as stored:
+    with contextlib.ExitStack() as stack:
+        if exists:
+            place = _existing(client, volumes.find(known, target), helper_image, stack)
+        else:
+            _require_creatable(known, target, recorded)
+        stored = stack.enter_context(open(repository.archive(manifest), "rb", buffering=0))
         _verify(stored.fileno(), manifest, stored.name)
         if not check:
-            if exists:
-                _extract(stored.fileno(), manifest, volumes.find(known, target), decompressor, tar)
-            else:
-                with _created(client, target, recorded) as volume:
-                    _extract(stored.fileno(), manifest, volume, decompressor, tar)
+            if not exists:
+                place = _create(client, target, recorded, helper_image, stack)
+            _extract(stored.fileno(), manifest, target, place, decompressor, tar)
     return Result(manifest, not exists, round(time.monotonic() - began, 3), warnings)
 
 
@@ -87,9 +87,8 @@ def _choose(repository: Directory, host: str, source: str, backup: str) -> tuple
     return complete[0], problems
 
 
-def _require_free(client: Client, volume: volumes.Volume) -> None:
-    """Raise VolumeError unless the volume's directory is empty and no running container uses it."""
-    staging.require_empty(volumes.files(volume), volume.name)
+def _existing(client: Client, volume: volumes.Volume, helper_image: str | None, stack: contextlib.ExitStack) -> str:
+    """Where an existing volume's files are. Raise VolumeError unless it is empty and no running container has it."""
     running = [
         container["Names"][0].lstrip("/")
         for container in client.containers(volume=volume.name)
@@ -100,37 +99,54 @@ def _require_free(client: Client, volume: volumes.Volume) -> None:
             f"volume {volume.name} is used by running containers ({', '.join(sorted(running))}); stop them first; "
             "nothing was changed"
         )
+    path = stack.enter_context(mounts.reach(client, [volume], helper_image)).path(volume.name)
+    staging.require_empty(path, volume.name)
+    return path
 
 
 def _require_creatable(known: dict[str, dict[str, Any]], target: str, recorded: dict[str, Any]) -> None:
     """Raise VolumeError if the volume that the manifest records can't be made here, or not without harm."""
-    planned = volumes.Volume.from_api(
-        {"Name": target, "Driver": recorded["driver"], "Options": recorded["options"], "Mountpoint": "/"}
-    )
-    path = volumes.files(planned)
-    if not planned.options:
+    options = recorded["options"]
+    if any(volumes.REDACTED in value for value in options.values()):
+        raise VolumeError(
+            f"volume {target} doesn't exist, and the backup doesn't record the passwords in its driver options; create "
+            "the volume first; nothing was changed"
+        )
+    if not volumes.is_bind(recorded["driver"], options):
         return
+    planned = {"Name": target, "Driver": recorded["driver"], "Options": options}
+    path = volumes.direct(volumes.Volume.from_api(planned))
     for other in map(volumes.Volume.from_api, known.values()):
         if volumes.is_bind(other.driver, other.options) and other.options.get("device") == path:
             raise VolumeError(
                 f"volume {target} can't be created as it was: its device {path} belongs to volume {other.name}; create "
                 f"{target} with a device of its own first; nothing was changed"
             )
-    staging.require_empty(path, target)
+    staging.require_empty(str(path), target)
 
 
-@contextlib.contextmanager
-def _created(client: Client, name: str, recorded: dict[str, Any]) -> Iterator[volumes.Volume]:
-    """The volume made as recorded, and removed again if what happens with it fails."""
+def _create(
+    client: Client, name: str, recorded: dict[str, Any], helper_image: str | None, stack: contextlib.ExitStack
+) -> str:
+    """Make the volume as recorded, to be removed again if anything fails later, and return where its files are."""
     made = client.create_volume(name, recorded["driver"], recorded["options"], recorded["labels"])
-    try:
-        yield volumes.Volume.from_api(made)
-    except BaseException as error:
+    stack.push(_removing(client, name))
+    volume = volumes.Volume.from_api(made)
+    return stack.enter_context(mounts.reach(client, [volume], helper_image)).path(name)
+
+
+def _removing(client: Client, name: str) -> Callable[..., None]:
+    """An exit of a context that removes the volume if the context failed."""
+
+    def leave(_kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            return
         try:
             client.remove_volume(name)
         except DrydockError as second:
             raise VolumeError(f"{error}; and volume {name}, made for it, is still there: {second}") from error
-        raise
+
+    return leave
 
 
 def _verify(descriptor: int, manifest: dict[str, Any], path: str) -> None:
@@ -155,19 +171,20 @@ def _feed(descriptor: int) -> Callable[[], memoryview]:
 
 
 def _extract(
-    descriptor: int, manifest: dict[str, Any], volume: volumes.Volume, decompressor: list[pipeline.Stage], tar: str
+    descriptor: int, manifest: dict[str, Any], name: str, place: str, decompressor: list[pipeline.Stage], tar: str
 ) -> None:
     """Extract the archive next to nothing else, and make it the volume's contents if all of it arrived."""
-    with staging.Staging(volumes.files(volume), volume.name) as staged:
+    with staging.Staging(place, name) as staged:
         members = archive.Members()
         stages = [*decompressor, archive.extract(tar, staged.path)]
-        bad = pipeline.failed(pipeline.run(stages, feed=_feed(descriptor), listing=members))
+        outcomes = pipeline.run(stages, feed=_feed(descriptor), listing=members)
+        bad = pipeline.failed(outcomes) or next((outcome for outcome in outcomes if outcome.said), None)
         if bad is not None:
-            raise PipelineError(f"volume {volume.name}: {bad}; what was extracted is removed, the volume is empty")
+            raise PipelineError(f"volume {name}: {bad}; what was extracted is removed, the volume is empty")
         expected = manifest["content"]["entries"]
         if members.count != expected:
             raise IntegrityError(
-                f"volume {volume.name}: the archive held {members.count} entries, its manifest says {expected}; what "
-                "was extracted is removed, the volume is empty"
+                f"volume {name}: the archive held {members.count} entries, its manifest says {expected}; what was "
+                "extracted is removed, the volume is empty"
             )
         staged.commit()

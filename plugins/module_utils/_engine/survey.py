@@ -10,21 +10,26 @@ import os
 import stat
 from dataclasses import dataclass
 
+from .archive import LONGEST_MEMBER
 from .errors import VolumeError, reason
 
 # A path of PATH_MAX bytes or more can't be opened at once.
 _LONGEST = 4000
 _FINGERPRINT_BITS = 128
+# A member's name is the path with "./" in front.
+_LONGEST_PATH = LONGEST_MEMBER - 2
 
 
 @dataclass(frozen=True)
 class Survey:
     """What a walk found: ``entries`` (the root counts; sockets don't, no archive holds them), the ``bytes`` that its
-    regular files have by their size (each inode once), those ``allocated`` on disk, and the ``fingerprint`` (hex)."""
+    regular files have by their size (each inode once), those ``allocated`` on disk, how many paths are ``too_long`` for
+    tar to restore, and the ``fingerprint`` (hex)."""
 
     entries: int
     bytes: int
     allocated: int
+    too_long: int
     fingerprint: str
 
 
@@ -50,12 +55,12 @@ def survey(tree: str) -> Survey:
         raise VolumeError(f"{tree}: {where!r} can't be read: {reason(error)}") from error
     finally:
         os.close(root)
-    return Survey(walk.entries, walk.bytes, walk.allocated, f"{walk.digest:0{_FINGERPRINT_BITS // 4}x}")
+    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, f"{walk.digest:0{_FINGERPRINT_BITS // 4}x}")
 
 
 class _Walk:
     def __init__(self) -> None:
-        self.entries = self.bytes = self.allocated = self.digest = 0
+        self.entries = self.bytes = self.allocated = self.too_long = self.digest = 0
         self._linked: set[int] = set()
 
     def add(self, path: bytes, facts: os.stat_result) -> None:
@@ -69,6 +74,7 @@ class _Walk:
         if stat.S_ISSOCK(facts.st_mode):
             return
         self.entries += 1
+        self.too_long += len(path) > _LONGEST_PATH
         if not stat.S_ISREG(facts.st_mode):
             return
         if facts.st_nlink > 1:

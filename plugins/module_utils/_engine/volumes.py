@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .client import Client
 from .errors import UsageError, VolumeError
+
+
+#: Stands in a manifest for what is secret.
+REDACTED = "(not recorded)"
+
+_SECRET = re.compile("pass|secret|token|credential|key", re.IGNORECASE)
+_SECRET_MOUNT_OPTION = re.compile(r"((?:^|,)(?:password2?|passwd|pass|secret)=)[^,]*")
 
 
 @dataclass(frozen=True)
@@ -43,10 +51,15 @@ class Volume:
         return {
             "name": self.name,
             "driver": self.driver,
-            "options": dict(self.options),
+            "options": {key: _redacted(key, value) for key, value in self.options.items()},
             "labels": dict(self.labels),
             "scope": self.scope,
         }
+
+
+def _redacted(key: str, value: str) -> str:
+    """An option as a manifest may show it: passwords are replaced, those among mount options too."""
+    return REDACTED if _SECRET.search(key) else _SECRET_MOUNT_OPTION.sub(rf"\g<1>{REDACTED}", value)
 
 
 def find(known: Mapping[str, dict[str, Any]], name: str) -> Volume:
@@ -72,34 +85,20 @@ def is_bind(driver: str, options: Mapping[str, str]) -> bool:
     return driver == "local" and bool({"bind", "rbind"} & set(options.get("o", "").split(",")))
 
 
-def files(volume: Volume) -> str:
-    """The directory on this host that holds the volume's files, now and without mounting anything.
+def direct(volume: Volume) -> str | None:
+    """The directory of this host that holds the volume's files also while no container uses it.
 
-    Raise VolumeError where there is none: a volume with driver options is mounted only while a container uses it,
-    and its mount point is an empty directory otherwise.
+    None for a volume that must be mounted first: its mount point is an empty directory otherwise. Raise VolumeError
+    where the directory isn't there.
     """
-    if volume.driver != "local":
-        raise VolumeError(
-            f"volume {volume.name} has the driver {volume.driver!r}; this version reaches the files of volumes with "
-            "the driver 'local' only"
-        )
-    if is_bind(volume.driver, volume.options):
-        path, origin = volume.options.get("device", ""), "its device"
-    elif volume.options:
-        given = ", ".join(f"{key}={value}" for key, value in sorted(volume.options.items()) if key != "o")
-        raise VolumeError(
-            f"volume {volume.name} is mounted by Docker only while a container uses it ({given}); this version reaches "
-            "plain volumes and bind volumes (o=bind) only"
-        )
-    else:
-        path, origin = volume.mountpoint, "its mount point"
-    if not os.path.isabs(path):
-        raise VolumeError(f"volume {volume.name}: {origin} {path!r} is not an absolute path")
     if os.geteuid() != 0:
         raise VolumeError(f"volume {volume.name}: its files can be read by root only; set become: true")
-    if not os.path.isdir(path):
-        raise VolumeError(
-            f"volume {volume.name}: {origin} {path} is not a directory on this host; "
-            + ("mount or create it" if origin == "its device" else "run this on the Docker host itself")
-        )
+    if is_bind(volume.driver, volume.options):
+        path, origin, hint = volume.options.get("device", ""), "its device", "mount or create it"
+    elif volume.driver == "local" and not volume.options:
+        path, origin, hint = volume.mountpoint, "its mount point", "run this on the Docker host itself"
+    else:
+        return None
+    if not os.path.isabs(path) or not os.path.isdir(path):
+        raise VolumeError(f"volume {volume.name}: {origin} {path!r} is not a directory on this host; {hint}")
     return path

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The mount holder: a container that does nothing but have volumes, so that Docker mounts them.
+
+A volume with driver options (NFS, tmpfs, a block device) or of a plugin is mounted only while a running container has
+it. The holder's image is an empty tar, imported, so nothing is pulled; its program is the host's own ``sleep``, through
+read-only binds of the host's ``/usr`` and its like. It has no network, no log and a read-only root. It refers to the
+volumes by name, and is removed without ``v``.
+
+Whoever makes a holder holds a flock on a file with the holder's name for as long as it lives. So a holder that a dead
+run left behind is told from a live run's, and swept by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator, Sequence
+
+from .client import Client
+from .errors import VolumeError, reason
+
+#: The label of every holder, and of the image.
+LABEL = "drydock.volumes.holder"
+IMAGE = "drydock-volumes-holder:1"
+DIRECTORY = "/run/drydock-volumes"
+
+_HOST_PROGRAM = ("/usr", "/bin", "/lib", "/lib64")
+_SLEEP = ["/usr/bin/sleep", "infinity"]
+
+
+def sweep(client: Client) -> list[str]:
+    """Remove the holders of dead runs, and return their names."""
+    removed = []
+    for name in client.labelled(LABEL):
+        with _held(name) as free:
+            if free:
+                client.remove_container(name)
+                removed.append(name)
+    return removed
+
+
+@contextlib.contextmanager
+def holding(client: Client, volumes: Sequence[str], image: str | None = None) -> Iterator[None]:
+    """Have these volumes mounted for the time of the context, in one holder.
+
+    ``image`` is an image of the host's that has a program ``sleep``, to be used instead of the empty one. Raise
+    DaemonError, with the daemon's reason, if they can't be mounted; then none is.
+    """
+    name = f"drydock-holder-{secrets.token_hex(6)}"
+    with _held(name):
+        try:
+            binds = [f"{volume}:/volumes/{number}:ro,nocopy" for number, volume in enumerate(volumes)]
+            if image is None:
+                client.import_empty_image(IMAGE, LABEL)
+                binds += [f"{path}:{path}:ro" for path in _HOST_PROGRAM if os.path.isdir(path)]
+            client.run_holder(name, image or IMAGE, _SLEEP if image is None else ["sleep", "infinity"], binds, LABEL)
+            yield
+        finally:
+            client.remove_container(name)
+
+
+@contextlib.contextmanager
+def _held(name: str) -> Iterator[bool]:
+    """Hold the flock that says that the maker of the holder ``name`` lives. Yield whether nobody else has it."""
+    path = os.path.join(DIRECTORY, name)
+    try:
+        os.makedirs(DIRECTORY, mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise VolumeError(f"{path} can't be written: {reason(error)}; no volume was mounted") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            os.unlink(path)
+    finally:
+        os.close(descriptor)
