@@ -60,6 +60,7 @@ REPOSITORY_ARGUMENTS: dict[str, t.Any] = {
 def connect(module: AnsibleModule) -> Client:
     """Connect to the daemon that the module's options name."""
     options = {name: module.params[name] for name in DOCKER_ARGUMENTS}
+    options["docker_host"] = options["docker_host"] or DEFAULT_SOCKET  # DOCKER_HOST may be set and empty
     certificates = os.environ.get("DOCKER_CERT_PATH")
     if certificates and (options["tls"] or options["validate_certs"]):
         for name, file in (("ca_path", "ca.pem"), ("client_cert", "cert.pem"), ("client_key", "key.pem")):

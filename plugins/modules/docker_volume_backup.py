@@ -51,6 +51,38 @@ options:
       - The level, from 1 (fast) to 19 (small) for V(zstd) and from 1 to 9 for V(gzip).
       - The default is that of the programs, 3 for V(zstd) and 6 for V(gzip).
     type: int
+  retention:
+    description:
+      - Which of a volume's backups to keep. A backup stays if any of the rules keeps it. Without rules everything
+        stays.
+      - Backups expire after a good new one of the same volume, and only then. The newest complete backup always
+        stays.
+      - The time of a backup is the one in its identifier. Files that aren't complete backups neither count nor go.
+    type: dict
+    suboptions:
+      keep_last:
+        description: The number of newest backups to keep.
+        type: int
+      keep_hourly:
+        description: For how many hours that have a backup to keep the newest one.
+        type: int
+      keep_daily:
+        description: For how many days that have a backup to keep the newest one.
+        type: int
+      keep_weekly:
+        description: For how many weeks (ISO 8601) that have a backup to keep the newest one.
+        type: int
+      keep_monthly:
+        description: For how many months that have a backup to keep the newest one.
+        type: int
+      keep_yearly:
+        description: For how many years that have a backup to keep the newest one.
+        type: int
+      keep_within:
+        description:
+          - Keep all backups that are not older than this when the newest one was made, such as V(36h), V(7d),
+            V(2w), V(3m) (months) or V(1y2m3d).
+        type: str
   lock_timeout:
     description:
       - How long to wait for another run that writes to the same volume's folder in the repository, in seconds.
@@ -70,7 +102,7 @@ attributes:
       mounted and unmounted again.
   diff_mode:
     support: full
-    details: Shows the volume's backups before and after.
+    details: Shows the volumes' backups before and after, those that expire among them.
   idempotent:
     support: none
     details: Each run makes a new backup.
@@ -98,6 +130,16 @@ EXAMPLES = r"""
       - photographs
     repository: /var/backups/volumes
     compression: none
+
+- name: Back up every night, and keep a week of nights, a month of Sundays and a year of months
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - pgdata
+    repository: /var/backups/volumes
+    retention:
+      keep_daily: 7
+      keep_weekly: 5
+      keep_monthly: 12
 
 - name: Keep the backups of all hosts apart under the names that the inventory has
   drydock.volumes.docker_volume_backup:
@@ -178,6 +220,16 @@ backups:
       type: dict
       returned: always
       sample: {docker: 20.10.24, drydock: 0.1.0, tar: "1.34", userns: false}
+expired:
+  description: The older backups that were removed, or in check mode would be, each with the reason.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - volume: pgdata
+      id: 20261001T101502Z
+      bytes: 1234567
+      reason: no rule keeps it
 failures:
   description: The volumes that could not be backed up, with the reasons.
   returned: always
@@ -192,6 +244,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine.backup import Result, backup
 from ..module_utils._engine.codecs import CODECS
+from ..module_utils._engine.retention import Policy
 from ..module_utils._module import (
     DOCKER_ARGUMENTS,
     MOUNT_ARGUMENTS,
@@ -202,6 +255,8 @@ from ..module_utils._module import (
     repository,
 )
 
+COUNTED = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+
 
 def diff(result: Result) -> dict[str, dict[str, list[str]]]:
     """The identifiers of each volume's backups before and after."""
@@ -209,6 +264,8 @@ def diff(result: Result) -> dict[str, dict[str, list[str]]]:
     after = {name: list(ids) for name, ids in before.items()}
     for made in result.backups:
         after[made["volume"]["name"]].append(made["id"] or "(a new backup)")
+    for gone in result.expired:
+        after[gone["volume"]] = [each for each in after[gone["volume"]] if each != gone["id"]]
     return {"before": before, "after": after}
 
 
@@ -221,6 +278,13 @@ def main() -> None:
             "volumes": {"type": "list", "elements": "str", "required": True},
             "compression": {"type": "str", "choices": list(CODECS), "default": "zstd"},
             "compression_level": {"type": "int"},
+            "retention": {
+                "type": "dict",
+                "options": {
+                    **{f"keep_{rule}": {"type": "int"} for rule in COUNTED},
+                    "keep_within": {"type": "str"},
+                },
+            },
             "lock_timeout": {"type": "float", "default": 0},
             **MOUNT_ARGUMENTS,
         },
@@ -234,6 +298,7 @@ def main() -> None:
             host=host(module),
             compression=module.params["compression"],
             compression_level=module.params["compression_level"],
+            retention=Policy.parse(module.params["retention"] or {}),
             lock_timeout=module.params["lock_timeout"],
             helper_image=module.params["helper_image"],
         )
@@ -242,6 +307,7 @@ def main() -> None:
     report = {
         "changed": bool(result.backups),
         "backups": result.backups,
+        "expired": result.expired,
         "failures": result.failures,
         "diff": diff(result),
     }

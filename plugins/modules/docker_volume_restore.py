@@ -45,8 +45,8 @@ attributes:
   check_mode:
     support: full
     details: >-
-      Looks at everything, verifies the archive's checksum too, and changes nothing. A volume that must be mounted for that
-      is mounted and unmounted again.
+      Looks at everything, verifies the archive's checksum too, and changes nothing. A volume that must be mounted for
+      that is mounted and unmounted again.
   diff_mode:
     support: full
     details: Shows the volume before and after, not its files.

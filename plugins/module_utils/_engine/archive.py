@@ -22,7 +22,7 @@ _LIST = ("--verbose", f"--index-file=/dev/fd/{LISTING}", "--quoting-style=escape
 
 _CHANGED = re.compile(
     r"tar: (?P<name>.+): "
-    r"(?:file changed as we read it|File removed before we read it|File shrank by \d+ bytes; padding with zeros)"
+    r"(?:file changed as we read it|File removed before we read it|File shrank by \d+ bytes?; padding with zeros)"
 )
 # tar says at its end that it will exit 1 because of what it said before.
 _EPILOGUE = re.compile(r"tar: (?:Exiting with failure status due to previous errors|Error is not recoverable.*)")

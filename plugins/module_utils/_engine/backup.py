@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, drydock.volumes contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Back volumes up: read each one once, and publish what was read if all of it was."""
+"""Back volumes up: read each one once, publish what was read if all of it was, then let old backups expire."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import archive, codecs, mounts, names, pipeline, tools, volumes
+from . import archive, codecs, expiry, mounts, names, pipeline, tools, volumes
 from .client import Client
 from .errors import DrydockError, PipelineError
 from .manifest import FORMAT
 from .repository import Directory
+from .retention import Policy
 from .survey import Survey, survey
 from .version import VERSION
 
@@ -23,10 +24,11 @@ from .version import VERSION
 @dataclass
 class Result:
     """What a run did. ``backups`` holds a manifest each, with ``path`` (of the archive; None in check mode) and
-    ``seconds`` added; ``failures`` a volume's name and the error each; ``earlier`` the identifiers that were there
-    before, by volume."""
+    ``seconds`` added; ``expired`` what the retention policy let go, see expiry.expire; ``failures`` a volume's name and
+    the error each; ``earlier`` the identifiers that were there before, by volume."""
 
     backups: list[dict[str, Any]] = field(default_factory=list)
+    expired: list[dict[str, Any]] = field(default_factory=list)
     failures: list[dict[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     earlier: dict[str, list[str]] = field(default_factory=dict)
@@ -40,17 +42,20 @@ def backup(
     host: str,
     compression: str = "zstd",
     compression_level: int | None = None,
+    retention: Policy | None = None,
     lock_timeout: float = 0,
     helper_image: str | None = None,
 ) -> Result:
     """Back up the volumes called ``wanted`` under ``host``, one after the other.
 
-    One volume's failure doesn't stop the others; it is in the result. ``helper_image`` is for mounts.reach. Raise
+    One volume's failure doesn't stop the others; it is in the result, and nothing of that
+    volume's expires. ``helper_image`` is for mounts.reach. Raise
     DrydockError, with nothing changed, for what concerns all of them. With a read-only repository (check mode)
     everything happens but the reading and the writing: the result holds the manifests as far as they can be known.
     """
     volumes.require_local(client)
     run = _Run(client, repository, host, compression, compression_level, lock_timeout)
+    policy = retention or Policy()
     if not repository.check():
         what = "would be" if repository.read_only else "is"
         run.result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
@@ -64,6 +69,9 @@ def backup(
         for volume in found:
             with run.noting(volume.name):
                 run.one(volume, places.path(volume.name))
+    for made in run.result.backups:
+        with run.noting(made["volume"]["name"]):
+            run.expire(made, policy)
     return run.result
 
 
@@ -113,6 +121,19 @@ class _Run:
             manifest, path = self._store(volume, tree)
         seconds = round(time.monotonic() - began, 3)
         self.result.backups.append({**manifest, "path": path, "seconds": seconds})
+
+    def expire(self, made: dict[str, Any], policy: Policy) -> None:
+        """Let go what the policy doesn't keep any more, now that there is a good new backup."""
+        now = names.utc_now()
+        self.result.expired += expiry.expire(
+            self._repository,
+            self._host,
+            made["volume"]["name"],
+            policy,
+            now,
+            planned=None if made["id"] else names.stamp(now),
+            lock_timeout=self._lock_timeout,
+        )
 
     def _store(self, volume: volumes.Volume, tree: str) -> tuple[dict[str, Any], str]:
         started = names.utc_now()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -62,7 +63,7 @@ class Client:
                 timeout=connection.timeout,
                 tls=_tls(connection),
             )
-            self.version: str = self._api.version()["Version"]
+            self.version: str = str(self._api.version()["Version"])
 
     def volumes(self) -> dict[str, dict[str, Any]]:
         """Every volume by its name, in one request."""
@@ -139,6 +140,9 @@ class Client:
             raise DaemonError(f"the Docker daemon at {where} refused to {doing}: {said}") from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise DaemonError(_unreachable(where, error)) from error
+        except (ValueError, KeyError, TypeError) as error:
+            # the SDK's way to say that an option is malformed, or that what answers is no Docker daemon
+            raise DaemonError(f"failed to {doing} at {where}: {error!r}; check docker_host and api_version") from error
 
 
 def _tls(connection: Connection) -> Any:
@@ -152,6 +156,11 @@ def _tls(connection: Connection) -> Any:
         "ca_cert": connection.ca_path,
     }
     if connection.tls_hostname is not None:
+        if "assert_hostname" not in inspect.signature(docker.tls.TLSConfig).parameters:
+            raise ToolError(
+                f"tls_hostname: the Python package 'docker' {docker.__version__} can't check another name than the "
+                "one in docker_host; use a certificate with that name, or a version of the package before 7"
+            )
         settings["assert_hostname"] = connection.tls_hostname
     return docker.tls.TLSConfig(**settings)
 

@@ -28,10 +28,13 @@ _NO_AGENT = ("--no-autostart",)
 _HOMELESS = ("--homedir=/nonexistent", "--no-keyring", *_NO_AGENT)
 # The keyring of the user that we run as, without the lock files that mere reading would make.
 _KEYRING = ("--lock-never", "--no-auto-check-trustdb", *_NO_AGENT)
-# Who names a key has decided to trust it. The compressor was there already.
-_ENCRYPT = ("--trust-model=always", "--compress-algo=none")
+# Who names a key has decided to trust it. The compressor was there already. GnuPG 2.4 reads /etc/gnupg/gpg.conf all the
+# same, but nobody gets to read the archive whom the manifest doesn't name.
+_ENCRYPT = ("--trust-model=always", "--compress-algo=none", "--no-encrypt-to", "--no-armor")
 # A count of its own keeps gpg from asking its agent for one.
 _SYMMETRIC = ("--cipher-algo=AES256", "--s2k-digest-algo=SHA512", "--s2k-count=65011712", "--symmetric")
+# Who signed another tool's archive is not what we are asked for, and gpg would fail without the signer's key.
+_DECRYPT = ("--skip-verify", "--decrypt")
 
 _NAME = re.compile(r"(?:0x)?(?P<id>[0-9A-Fa-f]{16}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64})|<?(?P<mail>[^\s<>@]+@[^\s<>@]+)>?")
 
@@ -89,7 +92,7 @@ def decryptor(identity_file: str | None, passphrase_file: str | None) -> Iterato
     """
     unlock = _unlock(passphrase_file)
     if identity_file is None:
-        yield _gpg(*_HOMELESS, *unlock, "--decrypt")
+        yield _gpg(*_HOMELESS, *unlock, *_DECRYPT)
         return
     with _home() as home:
         here = f"--homedir={home}"
@@ -97,7 +100,7 @@ def decryptor(identity_file: str | None, passphrase_file: str | None) -> Iterato
         if not _keys(keys.tried(_gpg(here, "--with-colons", "--list-secret-keys"))[1]):
             why = f": {outcome}" if outcome.status else "; export one: gpg --armor --export-secret-keys FINGERPRINT"
             raise UsageError(f"decryption.identity_file {identity_file} holds no secret key for gpg{why}")
-        yield _gpg(here, *unlock, "--decrypt")
+        yield _gpg(here, *unlock, *_DECRYPT)
 
 
 def _gpg(*arguments: str) -> Stage:

@@ -12,7 +12,7 @@ from .errors import UsageError
 
 # Docker's own rule for volume names (moby: daemon/names), and short enough for one path component.
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
-_ID = re.compile(r"(\d{8}T\d{6}Z)(?:-([1-9]\d{0,5}))?", re.ASCII)
+_ID = re.compile(r"(\d{8}T\d{6}Z)(?:-([2-9]|[1-9]\d{1,5}))?", re.ASCII)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 

@@ -23,8 +23,8 @@ from .errors import PipelineError, reason
 
 #: Bytes moved at a time, and the size asked for each pipe.
 CHUNK = 1 << 20
-#: In a stage's arguments: replaced by the descriptor that its listing goes to.
-LISTING = "{listing}"
+#: In a stage's arguments: replaced by the descriptor that its listing goes to. No path can hold it.
+LISTING = "\0listing\0"
 
 _F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ exists from Python 3.10
 _STDERR_KEPT = 1 << 20
@@ -49,7 +49,7 @@ class Outcome:
     def __str__(self) -> str:
         how = f"exited {self.status}"
         if self.status < 0:
-            how = f"was killed by {signal.Signals(-self.status).name}"
+            how = f"was killed by {_signal(-self.status)}"
         return f"{self.stage} {how}" + (f": {'; '.join(self.said[-5:])}" if self.said else "")
 
 
@@ -60,6 +60,13 @@ def failed(outcomes: Sequence[Outcome]) -> Outcome | None:
     """
     bad = [outcome for outcome in outcomes if outcome.status != 0]
     return next((outcome for outcome in bad if outcome.status != -signal.SIGPIPE), bad[0] if bad else None)
+
+
+def _signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # the real-time ones have no names
 
 
 def run(
@@ -81,6 +88,13 @@ def run(
         return pump.run()
     finally:
         pump.end()
+
+
+def _lines(said: bytearray) -> tuple[str, ...]:
+    lines = bytes(said).decode("utf-8", "backslashreplace").splitlines()
+    if len(said) >= _STDERR_KEPT:
+        lines[-1] = "(and more, which is not kept)"
+    return tuple(lines)
 
 
 def _ignore(_data: memoryview) -> None:
@@ -109,8 +123,8 @@ class _Pump:
         if feed is not None:
             upstream, ours = self._pipe()
             self._send(ours, feed)
-        for stage in stages:
-            last = stage is stages[-1]
+        for number, stage in enumerate(stages, start=1):
+            last = number == len(stages)
             read, write = (null, null) if last and sink is None else self._pipe()
             self._spawn(stage, upstream, write, listing)
             for end in {upstream, write} - {null}:
@@ -124,10 +138,7 @@ class _Pump:
         while self._selector.get_map():
             for key, _events in self._selector.select():
                 key.data()
-        return [
-            Outcome(stage.name, process.wait(), tuple(bytes(said).decode("utf-8", "backslashreplace").splitlines()))
-            for stage, process, said in self._processes
-        ]
+        return [Outcome(stage.name, process.wait(), _lines(said)) for stage, process, said in self._processes]
 
     def end(self) -> None:
         """Leave no process and no descriptor behind."""

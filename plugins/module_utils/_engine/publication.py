@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import stat
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -47,7 +48,7 @@ class Publication:
         self._digest = hashlib.sha256()
         self._flushed = 0
         with contextlib.ExitStack() as stack:
-            stack.callback(os.close, _lock(folder, lock_timeout))
+            stack.callback(os.close, lock(folder, lock_timeout))
             _sweep(folder)
             self.id = _free_id(folder, names.stamp(when))
             self.file = self.id + extension
@@ -106,7 +107,7 @@ class Publication:
         new = os.path.join(self._folder, name)
         os.rename(old, new)
         self._present[self._present.index(old)] = new
-        _sync(self._folder)
+        sync(self._folder)
         return new
 
     @contextlib.contextmanager
@@ -126,14 +127,15 @@ def make_directory(path: str) -> None:
         os.mkdir(path, 0o700)
     except FileExistsError:
         return
-    _sync(os.path.dirname(path))
+    sync(os.path.dirname(path))
 
 
 def _partial(folder: str, name: str) -> str:
     return os.path.join(folder, f".{name}{_PARTIAL}")
 
 
-def _sync(folder: str) -> None:
+def sync(folder: str) -> None:
+    """Have a directory remember, over a power cut, what was made, renamed and removed in it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -141,7 +143,7 @@ def _sync(folder: str) -> None:
         os.close(descriptor)
 
 
-def _lock(folder: str, timeout: float) -> int:
+def lock(folder: str, timeout: float) -> int:
     """Take the folder's lock, waiting up to ``timeout`` seconds for another run, and return its descriptor."""
     descriptor = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + timeout
@@ -183,7 +185,7 @@ def _sweep(folder: str) -> None:
         hidden = name.startswith(".") and name.endswith(_PARTIAL)
         backup_id, _dot, extension = (name[1 : -len(_PARTIAL)] if hidden else name).partition(".")
         archive = any(codec.extension == f".{extension}" for codec in CODECS.values())
-        if not names.is_backup_id(backup_id):
+        if not names.is_backup_id(backup_id) or not stat.S_ISREG(os.lstat(path).st_mode):
             continue
         if hidden:
             dead = archive or f".{extension}" == MANIFEST

@@ -9,7 +9,9 @@ neither is a manifest whose archive is missing or of another size.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -119,6 +121,35 @@ class Directory:
                 f"repository {self.root} can't be written: {error.filename or folder}: {reason(error)}; "
                 "nothing was changed"
             ) from error
+
+    @contextlib.contextmanager
+    def lock(self, host: str, volume: str, timeout: float = 0) -> Iterator[None]:
+        """Hold the lock of a volume's backups. Raise RepositoryError if another run has it for longer than that."""
+        folder = self.folder(host, volume)
+        try:
+            descriptor = publication.lock(folder, timeout)
+        except OSError as error:
+            raise RepositoryError(f"{folder} can't be locked: {reason(error)}; nothing was changed") from error
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def remove(self, manifest: dict[str, Any]) -> None:
+        """Remove a backup; the caller has the lock. Raise RepositoryError if that fails.
+
+        Its manifest goes first: from then on it is no backup, and what may be left of it is swept by a later run.
+        """
+        if self.read_only:
+            raise RepositoryError(f"repository {self.root} is opened for reading only: this is check mode")
+        archive = self.archive(manifest)
+        folder = os.path.dirname(archive)
+        try:
+            os.unlink(os.path.join(folder, manifest["id"] + MANIFEST))
+            publication.sync(folder)
+            os.unlink(archive)
+        except OSError as error:
+            raise RepositoryError(f"backup {archive} can't be removed: {reason(error)}") from error
 
 
 def _list(folder: str) -> list[str]:

@@ -129,6 +129,8 @@ def _create(
     client: Client, name: str, recorded: dict[str, Any], helper_image: str | None, stack: contextlib.ExitStack
 ) -> str:
     """Make the volume as recorded, to be removed again if anything fails later, and return where its files are."""
+    if name in client.volumes():
+        raise VolumeError(f"volume {name} was created by somebody else meanwhile; nothing was changed")
     made = client.create_volume(name, recorded["driver"], recorded["options"], recorded["labels"])
     stack.push(_removing(client, name))
     volume = volumes.Volume.from_api(made)
@@ -142,7 +144,9 @@ def _removing(client: Client, name: str) -> Callable[..., None]:
         if error is None:
             return
         try:
-            client.remove_volume(name)
+            path = volumes.direct(volumes.find(client.volumes(), name))
+            if path is None or not os.listdir(path):  # what has files by now isn't what was made here
+                client.remove_volume(name)
         except DrydockError as second:
             raise VolumeError(f"{error}; and volume {name}, made for it, is still there: {second}") from error
 

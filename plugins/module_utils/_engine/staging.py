@@ -10,17 +10,19 @@ enter it.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from . import tools
+from . import rename, tools
 from .errors import VolumeError, reason
 
 _PREFIX = ".drydock-staging-"
+_LOST_FOUND = "lost+found"
 _DEFAULT_ACL = "system.posix_acl_default"
 
 
@@ -39,52 +41,79 @@ class Staging:
     """A directory to extract into. A context manager: what isn't committed by its end is removed."""
 
     def __init__(self, root: str, name: str) -> None:
-        """Make it in the volume's directory ``root``, which must be empty. Raise VolumeError if that can't be done."""
-        require_empty(root, name)
+        """Make it in the volume's directory ``root``, which must be empty. Raise VolumeError if that can't be done.
+
+        While it lives it has a flock on ``root``: no other restore takes it for what a dead one left behind.
+        """
         self._root = root
         self._name = name
-        try:
-            for entry in os.listdir(root):
-                if entry.startswith(_PREFIX):
-                    _remove(os.path.join(root, entry))
-            self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=root)
-            with contextlib.suppress(OSError):
-                os.removexattr(self.path, _DEFAULT_ACL)  # the archive's own ACLs count, not an inherited one
-        except OSError as error:
-            why = reason(error)
-            raise VolumeError(f"volume {name}: {root} can't be written: {why}; nothing was changed") from error
+        with contextlib.ExitStack() as stack:
+            try:
+                descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, descriptor)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                require_empty(root, name)
+                self._before = _Attributes.of(root)
+                for entry in os.listdir(root):
+                    if entry.startswith(_PREFIX):
+                        _remove(os.path.join(root, entry))
+                self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=root)
+                with contextlib.suppress(OSError):
+                    os.removexattr(self.path, _DEFAULT_ACL)  # the archive's own ACLs count, not an inherited one
+            except BlockingIOError:
+                raise VolumeError(
+                    f"volume {name}: another restore writes to it right now; nothing was changed"
+                ) from None
+            except OSError as error:
+                why = reason(error)
+                raise VolumeError(f"volume {name}: {root} can't be written: {why}; nothing was changed") from error
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> Staging:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        if os.path.lexists(self.path):
-            _remove(self.path)
+        with self._stack:
+            if os.path.lexists(self.path):
+                _remove(self.path)
+                self._before.give(self._root)
 
     def commit(self) -> None:
         """Make the staged tree the volume's contents, with the root's own owner, mode, times and xattrs, safe on disk.
 
-        Raise VolumeError, with everything back in staging, if it can't be done.
+        Nothing that appeared in the root meanwhile is replaced. Raise VolumeError, with everything back in staging, if
+        it can't be done; an interruption takes everything back too.
         """
-        before, wanted = _Attributes.of(self._root), _Attributes.of(self.path)
         moved: list[str] = []
         try:
             _sync_file_system(self.path)
+            require_empty(self._root, self._name)
+            wanted = _Attributes.of(self.path)
             for entry in os.listdir(self.path):
-                os.rename(os.path.join(self.path, entry), os.path.join(self._root, entry))
                 moved.append(entry)
+                target = os.path.join(self._root, entry)
+                if entry == _LOST_FOUND and os.path.lexists(target):
+                    os.rmdir(target)
+                rename.exclusively(os.path.join(self.path, entry), target)
             os.rmdir(self.path)
             wanted.give(self._root)
             _sync_file_system(self._root)
-        except (OSError, subprocess.CalledProcessError) as error:
-            os.makedirs(self.path, mode=0o700, exist_ok=True)
-            for entry in moved:
-                os.rename(os.path.join(self._root, entry), os.path.join(self.path, entry))
-            before.give(self._root)
+        except BaseException as error:
+            self._take_back(moved)
+            if not isinstance(error, (OSError, subprocess.CalledProcessError)):
+                raise
             raise VolumeError(
                 f"volume {self._name}: the restored tree can't be put in place: {error}; it is removed, the "
                 "volume is empty"
             ) from error
+
+    def _take_back(self, moved: Sequence[str]) -> None:
+        """Move what commit moved, or was about to move, back into staging."""
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
+        for entry in moved:
+            staged = os.path.join(self.path, entry)
+            if not os.path.lexists(staged):
+                os.rename(os.path.join(self._root, entry), staged)
 
 
 @dataclass(frozen=True)
@@ -114,7 +143,7 @@ def _negligible(root: str, entry: str) -> bool:
     path = os.path.join(root, entry)
     if entry.startswith(_PREFIX):
         return True
-    return entry == "lost+found" and os.path.isdir(path) and not os.listdir(path)
+    return entry == _LOST_FOUND and os.path.isdir(path) and not os.listdir(path)
 
 
 def _remove(path: str) -> None:

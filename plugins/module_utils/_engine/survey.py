@@ -51,7 +51,7 @@ def survey(tree: str) -> Survey:
         while pending:
             _directory(root, pending.pop(), facts.st_dev, walk, pending)
     except OSError as error:
-        where = os.fsdecode(error.filename) if error.filename is not None else "."
+        where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "a directory"
         raise VolumeError(f"{tree}: {where!r} can't be read: {reason(error)}") from error
     finally:
         os.close(root)

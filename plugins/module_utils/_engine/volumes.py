@@ -15,7 +15,6 @@ from typing import Any
 from .client import Client
 from .errors import UsageError, VolumeError
 
-
 #: Stands in a manifest for what is secret.
 REDACTED = "(not recorded)"
 
@@ -95,7 +94,7 @@ def direct(volume: Volume) -> str | None:
         raise VolumeError(f"volume {volume.name}: its files can be read by root only; set become: true")
     if is_bind(volume.driver, volume.options):
         path, origin, hint = volume.options.get("device", ""), "its device", "mount or create it"
-    elif volume.driver == "local" and not volume.options:
+    elif volume.driver == "local" and not {"type", "device"} & volume.options.keys():
         path, origin, hint = volume.mountpoint, "its mount point", "run this on the Docker host itself"
     else:
         return None

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove what the retention policy lets go, after a good backup and under the volume's lock."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import datetime
+from typing import Any
+
+from . import retention
+from .repository import Directory
+
+
+def expire(
+    repository: Directory,
+    host: str,
+    volume: str,
+    policy: retention.Policy,
+    now: datetime,
+    *,
+    planned: str | None = None,
+    lock_timeout: float = 0,
+) -> list[dict[str, Any]]:
+    """Remove the volume's backups that ``policy`` doesn't keep, and return each with the reason, oldest first.
+
+    Only complete backups are looked at: what isn't one neither counts nor goes. With a read-only repository (check
+    mode) nothing is removed, and ``planned`` is the identifier of the backup that would be there by then. Raise
+    RepositoryError if it can't be done; what is left then is complete.
+    """
+    if policy.empty:
+        return []
+    expired = []
+    with contextlib.ExitStack() as stack:
+        if not repository.read_only:
+            stack.enter_context(repository.lock(host, volume, lock_timeout))
+        complete, _problems = repository.backups(host, volume)
+        manifests = {manifest["id"]: manifest for manifest in complete}
+        ids = [*manifests, planned] if planned else list(manifests)
+        for decision in reversed(retention.decide(ids, policy, now)):
+            if decision.keep:
+                continue
+            manifest = manifests[decision.id]
+            if not repository.read_only:
+                repository.remove(manifest)
+            expired.append(
+                {
+                    "volume": volume,
+                    "id": decision.id,
+                    "bytes": manifest["archive"]["bytes"],
+                    "reason": "; ".join(decision.reasons),
+                }
+            )
+    return expired

@@ -1,0 +1,242 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real processes joined by pipes. Each test also proves that no process and no descriptor is left."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import os
+import pathlib
+import signal
+
+import pytest
+
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import pipeline
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import PipelineError
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.pipeline import Outcome, Stage
+
+CAT = ("/bin/cat",)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> c.Iterator[None]:
+    before = len(os.listdir("/proc/self/fd"))
+    yield
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def sh(script: str, name: str = "sh") -> Stage:
+    return Stage(name, ("/bin/sh", "-c", script))
+
+
+def _feed(*pieces: bytes) -> c.Callable[[], memoryview]:
+    waiting = iter(pieces)
+    return lambda: memoryview(next(waiting, b""))
+
+
+def _output(*stages: Stage, feed: c.Callable[[], memoryview] | None = None) -> tuple[list[Outcome], bytes]:
+    out = bytearray()
+    return pipeline.run(stages, feed=feed, sink=out.extend), bytes(out)
+
+
+def test_bytes_go_through_all_stages() -> None:
+    outcomes, out = _output(sh("cat"), sh("tr a-z A-Z"), sh("rev"), feed=_feed(b"ab", b"c"))
+    assert out == b"CBA"
+    assert [outcome.status for outcome in outcomes] == [0, 0, 0]
+    assert pipeline.failed(outcomes) is None
+
+
+def test_every_exit_status_is_read_in_the_stages_order() -> None:
+    outcomes, _out = _output(sh("exit 3", "a"), sh("cat; exit 4", "b"), sh("cat; exit 5", "c"))
+    assert [(outcome.stage, outcome.status) for outcome in outcomes] == [("a", 3), ("b", 4), ("c", 5)]
+
+
+def test_a_feed_larger_than_all_pipes() -> None:
+    piece = os.urandom(3 << 20)
+    outcomes, out = _output(Stage("cat", CAT), sh("cat"), feed=_feed(*[piece] * 7))
+    assert out == piece * 7
+    assert pipeline.failed(outcomes) is None
+
+
+@pytest.mark.parametrize("feed", [None, _feed()], ids=["no feed", "an empty feed"])
+def test_without_input_the_first_stage_reads_an_end(feed: c.Callable[[], memoryview] | None) -> None:
+    assert _output(Stage("cat", CAT), feed=feed)[1] == b""
+
+
+def test_without_a_sink_the_output_goes_nowhere() -> None:
+    outcomes = pipeline.run([sh("yes | head -c 5000000")])
+    assert pipeline.failed(outcomes) is None
+
+
+def test_the_same_stage_may_stand_twice() -> None:
+    signal.alarm(1)
+    stage = Stage("cat", CAT)
+    assert _output(stage, stage, feed=_feed(b"x"))[1] == b"x"
+
+
+def test_f02_the_cause_is_who_fell_and_not_who_lost_its_reader() -> None:
+    outcomes, _out = _output(Stage("yes", ("/usr/bin/yes",)), sh("head -c 10; exit 9", "head"))
+    assert [outcome.status for outcome in outcomes] == [-signal.SIGPIPE, 9]
+    bad = pipeline.failed(outcomes)
+    assert bad is not None
+    assert bad.stage == "head"
+
+
+def test_f01_of_several_that_fell_the_first_one_upstream_is_the_cause() -> None:
+    outcomes, _out = _output(sh("echo lost >&2; exit 2", "tar"), sh("cat; exit 1", "zstd"))
+    assert str(pipeline.failed(outcomes)) == "tar exited 2: lost"
+
+
+def test_a_reader_that_stops_early_without_an_error_is_a_failure_all_the_same() -> None:
+    outcomes, out = _output(Stage("yes", ("/usr/bin/yes",)), Stage("head", ("/usr/bin/head", "-c", "4")))
+    assert out == b"y\ny\n"
+    assert str(pipeline.failed(outcomes)) == "yes was killed by SIGPIPE"
+
+
+@pytest.mark.parametrize("name", ["first", "middle", "last"])
+def test_f02_a_stage_that_is_killed(name: str) -> None:
+    names = ("first", "middle", "last")
+    stages = [sh("kill -KILL $$", this) if this == name else Stage(this, CAT) for this in names]
+    outcomes, _out = _output(*stages, feed=_feed(*[bytes(1 << 20)] * 8))
+    assert str(pipeline.failed(outcomes)) == f"{name} was killed by SIGKILL"
+
+
+def test_a_stage_that_is_killed_from_outside_while_it_works() -> None:
+    seen = bytearray()
+
+    def sink(data: memoryview) -> None:
+        if not seen:
+            os.kill(int(bytes(data).split()[0]), signal.SIGKILL)
+        seen.extend(data)
+
+    outcomes = pipeline.run([sh("echo $$; exec yes", "yes")], sink=sink)
+    assert str(pipeline.failed(outcomes)) == "yes was killed by SIGKILL"
+
+
+def test_a_stage_that_is_killed_by_a_signal_without_a_name() -> None:
+    outcomes, _out = _output(sh("kill -40 $$"))
+    assert "40" in str(pipeline.failed(outcomes))
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+def test_a_program_that_cannot_start_ends_the_others(position: int) -> None:
+    stages = [Stage("sleep", ("/bin/sleep", "3600")) for _ in range(2)]
+    stages.insert(position, Stage("zstd", ("/no/such/program",)))
+    with pytest.raises(PipelineError, match=r"zstd \(/no/such/program\) can't be started: No such file or directory"):
+        pipeline.run(stages, feed=_feed(b"x"), sink=bytearray().extend)
+
+
+def test_a_program_without_permission(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "tar").write_text("not a program")
+    with pytest.raises(PipelineError, match="can't be started: Permission denied"):
+        pipeline.run([Stage("tar", (str(tmp_path / "tar"),))])
+
+
+class _Stop(BaseException):
+    """Like the error that SIGTERM becomes: no Exception."""
+
+
+def _raise(*_arguments: object) -> memoryview:
+    raise _Stop
+
+
+@pytest.mark.parametrize(
+    "ends", [{"sink": _raise}, {"feed": _raise}, {"listing": _raise}], ids=lambda ends: next(iter(ends))
+)
+def test_an_exception_ends_every_process(ends: dict[str, c.Callable[..., memoryview]]) -> None:
+    stages = [sh(f"echo listed >/dev/fd/{pipeline.LISTING}; exec yes"), sh("trap '' TERM; cat")]
+    with pytest.raises(_Stop):
+        pipeline.run(stages, **{"sink": bytearray().extend, **ends})
+
+
+def test_a_stage_that_talks_a_lot_does_not_block_and_is_cut() -> None:
+    loud = sh("echo first >&2; head -c 10000000 /dev/zero | tr '\\0' '\\n' >&2; echo data; exit 1", "loud")
+    (outcome,), out = _output(loud)
+    assert (out, outcome.status, outcome.said[0]) == (b"data\n", 1, "first")
+    assert sum(len(line) + 1 for line in outcome.said) <= (1 << 20) + 100
+    assert outcome.said[-1] == "(and more, which is not kept)"
+    assert len(str(outcome)) < 1000
+
+
+def test_all_stages_talk_at_once() -> None:
+    loud = 'yes "$0" | head -c 3000000 >&2; cat'
+    stages = [Stage(name, ("/bin/sh", "-c", loud, name)) for name in ("a", "b", "c")]
+    outcomes, out = _output(*stages, feed=_feed(*[b"x" * (1 << 20)] * 4))
+    assert len(out) == 4 << 20
+    assert [outcome.said[0] for outcome in outcomes] == ["a", "b", "c"]
+
+
+def test_only_the_last_lines_are_in_the_message() -> None:
+    outcomes, _out = _output(sh("seq 1 100 >&2; exit 2", "tar"))
+    assert str(pipeline.failed(outcomes)) == "tar exited 2: 96; 97; 98; 99; 100"
+
+
+def test_messages_that_are_not_utf_8() -> None:
+    outcomes, _out = _output(sh(r"printf 'a\377b\n' >&2"))
+    assert outcomes[0].said == (r"a\xffb",)
+
+
+def test_the_listing_comes_on_a_descriptor_of_its_own() -> None:
+    listed, out = bytearray(), bytearray()
+    script = f"seq 1 200000 >/dev/fd/{pipeline.LISTING}; echo data; echo noise >&2"
+    (outcome,) = pipeline.run([sh(script)], sink=out.extend, listing=listed.extend)
+    assert (bytes(out), outcome.said) == (b"data\n", ("noise",))
+    assert bytes(listed).split() == [b"%d" % number for number in range(1, 200001)]
+
+
+def test_a_listing_that_nobody_wants_does_not_block() -> None:
+    outcomes = pipeline.run([sh(f"head -c 9000000 /dev/zero >/dev/fd/{pipeline.LISTING}")])
+    assert pipeline.failed(outcomes) is None
+
+
+@pytest.mark.parametrize("script", ["exit 7", "exec <&-; echo done; exit 7", "head -c 1 >/dev/null; exit 7"])
+def test_a_stage_that_does_not_read_its_input(script: str) -> None:
+    asked = []
+
+    def feed() -> memoryview:
+        asked.append(1)
+        return memoryview(bytes(1 << 20))
+
+    (outcome,) = pipeline.run([sh(script)], feed=feed)
+    assert outcome.status == 7
+    assert len(asked) < 10
+
+
+def test_an_endless_feed_stops_with_its_reader_down_the_pipe() -> None:
+    outcomes, out = _output(sh("cat"), sh("cat"), sh("head -c 3"), feed=lambda: memoryview(b"x" * 70_000))
+    assert out == b"xxx"
+    assert pipeline.failed(outcomes) is not None
+
+
+def test_the_environment_is_clean_and_the_output_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TAR_OPTIONS", "ZSTD_CLEVEL", "GZIP", "LD_LIBRARY_PATH", "LANG"):
+        monkeypatch.setenv(name, "x")
+    _outcomes, out = _output(Stage("env", ("/usr/bin/env",)))
+    names = {line.partition(b"=")[0] for line in out.splitlines()}
+    assert names <= {b"HOME", b"TMPDIR", b"PATH", b"LC_ALL", b"TZ"}
+    assert b"LC_ALL=C\n" in out
+
+
+def test_processes_get_no_descriptor_of_ours() -> None:
+    leak = os.open("/dev/null", os.O_RDONLY)
+    os.set_inheritable(leak, True)
+    try:
+        _outcomes, out = _output(sh("cat >/dev/null"), sh("cat >/dev/null; ls /proc/self/fd"), feed=_feed(b"x"))
+    finally:
+        os.close(leak)
+    assert out.split() == [b"0", b"1", b"2", b"3"]  # 3 is the directory that ls reads
+
+
+def test_processes_die_of_sigpipe_as_programs_expect() -> None:
+    _outcomes, out = _output(sh("grep SigIgn /proc/self/status"))
+    assert int(out.split()[1], 16) & 1 << (signal.SIGPIPE - 1) == 0
+
+
+def test_a_hundred_runs_leave_no_descriptor() -> None:
+    before = sorted(os.listdir("/proc/self/fd"))
+    for number in range(100):
+        stages = [sh(f"cat; : {pipeline.LISTING}"), sh(f"exit {number % 2}")]
+        pipeline.run(stages, feed=_feed(b"x" * 100), sink=bytearray().extend)
+    assert sorted(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Beside, then in place: a tree becomes a volume's contents as a whole, or leaves no trace."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import os
+import pathlib
+import stat
+
+import pytest
+
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import staging
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
+from tests.support import records, trees
+from tests.unit.helpers import ENGINE, needs_root, python, umask
+from tests.unit.test_archive import extract, read
+
+pytestmark = needs_root
+
+ACL = trees.acl(user=7, group=5, other=0, users={70003: 6}, mask=7)
+
+
+@pytest.fixture
+def root(tmp_path: pathlib.Path) -> c.Iterator[pathlib.Path]:
+    made = tmp_path / "volume"
+    made.mkdir()
+    yield made
+    trees.remove(made)
+
+
+def _attributes(path: pathlib.Path) -> tuple[object, ...]:
+    facts = path.stat()
+    xattrs = {name: os.getxattr(path, name) for name in os.listxattr(path)}
+    return stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid, facts.st_mtime_ns, xattrs
+
+
+def _dress(path: pathlib.Path) -> None:
+    """Give a directory everything of its own that it can have."""
+    os.setxattr(path, "user.note", b"one")
+    os.setxattr(path, "trusted.note", b"two")
+    os.chown(path, *trees.STRANGER)
+    os.chmod(path, 0o3751)
+    os.setxattr(path, "system.posix_acl_access", ACL)
+    os.setxattr(path, "system.posix_acl_default", ACL)
+    os.utime(path, ns=(trees.NANOSECONDS, trees.NANOSECONDS))
+
+
+def test_the_tree_becomes_the_contents(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    with staging.Staging(str(root), "data") as staged:
+        path = pathlib.Path(staged.path)
+        assert (path.parent, stat.S_IMODE(path.stat().st_mode)) == (root, 0o700)
+        trees.make_nasty(path)
+        before = records.record(path)
+        staged.commit()
+    assert records.differences(before, records.record(root)) == []
+
+
+def test_f15_the_root_gets_what_the_archives_root_has(root: pathlib.Path) -> None:
+    with staging.Staging(str(root), "data") as staged:
+        _dress(pathlib.Path(staged.path))
+        wanted = _attributes(pathlib.Path(staged.path))
+        staged.commit()
+    assert _attributes(root) == wanted
+    assert os.listdir(root) == []
+
+
+def test_f15_the_root_keeps_nothing_else(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "inside").touch()
+    os.chmod(plain, 0o755)
+    os.utime(plain, ns=(1, 2))
+    _dress(root)
+    with staging.Staging(str(root), "data") as staged:
+        assert "system.posix_acl_default" not in os.listxattr(staged.path)
+        outcome, _members = extract(read(plain).data, pathlib.Path(staged.path))
+        assert outcome.status == 0
+        staged.commit()
+    assert _attributes(root) == (0o755, 0, 0, 2, {})
+    assert os.listxattr(root / "inside") == []
+
+
+@pytest.mark.parametrize("mask", [0, 0o077, 0o777])
+def test_f70_nobody_else_enters_whatever_the_umask(root: pathlib.Path, mask: int) -> None:
+    with umask(mask), staging.Staging(str(root), "data") as staged:
+        assert stat.S_IMODE(os.stat(staged.path).st_mode) & 0o077 == 0
+
+
+def test_without_a_commit_nothing_is_left_however_deep(root: pathlib.Path) -> None:
+    with pytest.raises(ZeroDivisionError), staging.Staging(str(root), "data") as staged:  # noqa: PT012
+        trees.make_deep(pathlib.Path(staged.path) / "deep", 9000)
+        raise ZeroDivisionError
+    assert os.listdir(root) == []
+
+
+def test_f13_what_is_not_empty_is_refused(root: pathlib.Path) -> None:
+    for name in "edcba":
+        (root / name).touch()
+    with pytest.raises(
+        VolumeError, match=r"data is not empty: .* holds 5 entries \('a', 'b', 'c', …\); .*; nothing was"
+    ):
+        staging.Staging(str(root), "data")
+    assert sorted(os.listdir(root)) == list("abcde")
+
+
+@pytest.mark.parametrize("name", [".hidden", ".drydock", "lost+found2", "\udcff", "drydock-staging-x"])
+def test_f13_other_names_count(root: pathlib.Path, name: str) -> None:
+    (root / name).mkdir()
+    with pytest.raises(VolumeError, match="holds 1 entries"):
+        staging.require_empty(str(root), "data")
+
+
+def test_a_new_file_systems_folder_is_tolerated(root: pathlib.Path) -> None:
+    (root / "lost+found").mkdir(mode=0o700)
+    with staging.Staging(str(root), "data") as staged:
+        (pathlib.Path(staged.path) / "lost+found").mkdir(mode=0o711)
+        (pathlib.Path(staged.path) / "lost+found" / "found").touch()
+        staged.commit()
+    assert os.listdir(root / "lost+found") == ["found"]
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "full"])
+def test_a_lost_and_found_that_is_no_empty_folder_counts(root: pathlib.Path, kind: str) -> None:
+    if kind == "file":
+        (root / "lost+found").touch()
+    elif kind == "link":
+        (root / "lost+found").symlink_to("/tmp")
+    else:
+        (root / "lost+found" / "inode").mkdir(parents=True)
+    with pytest.raises(VolumeError, match="is not empty"):
+        staging.require_empty(str(root), "data")
+
+
+def test_what_a_dead_restore_left_is_swept(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "file").touch()
+    trees.make_deep(root / ".drydock-staging-dead" / "deep", 9000)
+    (root / ".drydock-staging-link").symlink_to(tmp_path / "precious")
+    staging.require_empty(str(root), "data")
+    with staging.Staging(str(root), "data") as staged:
+        assert os.listdir(root) == [os.path.basename(staged.path)]
+    assert os.listdir(root) == []
+    assert os.listdir(tmp_path / "precious") == ["file"]
+
+
+def _fail_in_the_middle(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commit a tree of which the last entry can't get its place: somebody took it after the look for emptiness."""
+    exclusively, left = staging.rename.exclusively, list("abcdefgh")
+
+    def obstructed(old: str, new: str) -> None:
+        left.pop()
+        if not left:
+            os.makedirs(new)
+        exclusively(old, new)
+
+    monkeypatch.setattr(staging.rename, "exclusively", obstructed)
+    with staging.Staging(str(root), "data") as staged:
+        path = pathlib.Path(staged.path)
+        for name in left:
+            (path / name / "inside").mkdir(parents=True)
+        os.chmod(path, 0o711)
+        staged.commit()
+
+
+def test_f11_a_failure_in_the_middle_takes_everything_back(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _dress(root)
+    before = _attributes(root)
+    with pytest.raises(VolumeError, match="the restored tree can't be put in place"):
+        _fail_in_the_middle(root, monkeypatch)
+    (obstacle,) = root.iterdir()  # what was in the way
+    assert os.listdir(obstacle) == []
+    after = _attributes(root)
+    assert [*after[:3], after[4]] == [*before[:3], before[4]]
+
+
+def test_f11_a_failure_at_the_very_end_takes_the_roots_attributes_back_too(root: pathlib.Path) -> None:
+    _dress(root)
+    before = _attributes(root)
+    code = f"""
+import os, sys
+from {ENGINE} import errors, staging
+calls = 0
+def full(event, _arguments):
+    global calls
+    calls += event == "os.setxattr"
+    if event == "os.setxattr" and calls == 1:
+        raise OSError(28, "No space left on device")
+try:
+    with staging.Staging(sys.argv[1], "data") as staged:
+        open(os.path.join(staged.path, "inside"), "w").close()
+        os.setxattr(staged.path, "user.new", b"1")
+        os.chmod(staged.path, 0o711)
+        sys.addaudithook(full)
+        staged.commit()
+except errors.VolumeError as error:
+    print(error)
+"""
+    assert "can't be put in place" in python(code, root).stdout
+    assert os.listdir(root) == []
+    after = _attributes(root)
+    assert [*after[:3], after[4]] == [*before[:3], before[4]]
+
+
+def test_without_a_commit_the_root_keeps_its_time(root: pathlib.Path) -> None:
+    _dress(root)
+    before = _attributes(root)
+    with staging.Staging(str(root), "data"):
+        pass
+    assert _attributes(root) == before
+
+
+def test_f13_what_was_written_meanwhile_is_not_overwritten(root: pathlib.Path) -> None:
+    with pytest.raises(VolumeError), staging.Staging(str(root), "data") as staged:  # noqa: PT012
+        (pathlib.Path(staged.path) / "file").write_text("restored")
+        (root / "file").write_text("written by a container that was started meanwhile")
+        staged.commit()
+    assert (root / "file").read_text() != "restored"
+
+
+def test_f12_an_interruption_between_the_renames_leaves_no_half(root: pathlib.Path) -> None:
+    code = f"""
+import os, sys
+from {ENGINE} import staging
+renames = 0
+def interrupt(event, _arguments):
+    global renames
+    renames += event == "ctypes.dlsym"
+    if renames == 3:
+        renames += 1
+        raise KeyboardInterrupt
+sys.addaudithook(interrupt)
+try:
+    with staging.Staging(sys.argv[1], "data") as staged:
+        for name in "abcdef":
+            open(os.path.join(staged.path, name), "w").close()
+        staged.commit()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    assert python(code, root).stdout == "interrupted\n"
+    assert sorted(os.listdir(root)) in ([], list("abcdef"))

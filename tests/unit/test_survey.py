@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The walk: what it counts, and what changes its fingerprint."""
+
+from __future__ import annotations
+
+import collections.abc as c
+import os
+import pathlib
+
+import pytest
+
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.survey import Survey, survey
+from tests.support import trees
+from tests.unit.helpers import BECOME_NOBODY, ENGINE, mounted, needs_root, public_directory, python
+
+LOOK = f"""
+import sys
+from {ENGINE}.errors import VolumeError
+from {ENGINE}.survey import survey
+try:
+    print(survey(sys.argv[1]))
+except VolumeError as error:
+    print("refused:", error)
+"""
+
+
+def look(path: pathlib.Path) -> Survey:
+    return survey(str(path))
+
+
+@pytest.fixture
+def tree(tmp_path: pathlib.Path) -> pathlib.Path:
+    made = tmp_path / "tree"
+    (made / "folder").mkdir(parents=True)
+    (made / "file").write_bytes(b"12345")
+    (made / "folder" / "inside").write_bytes(b"1234567")
+    (made / "link").symlink_to("nowhere")
+    return made
+
+
+def test_counts(tree: pathlib.Path) -> None:
+    found = look(tree)
+    assert (found.entries, found.bytes) == (5, 12)
+    assert found.allocated == sum(os.stat(tree / name).st_blocks * 512 for name in ("file", "folder/inside"))
+    assert len(found.fingerprint) == 32
+
+
+def test_an_empty_tree(tmp_path: pathlib.Path) -> None:
+    found = look(tmp_path)
+    assert (found.entries, found.bytes, found.allocated) == (1, 0, 0)
+
+
+def test_an_inode_counts_once_however_many_names_it_has(tree: pathlib.Path) -> None:
+    os.link(tree / "file", tree / "folder" / "again")
+    os.link(tree / "file", tree / "third")
+    found = look(tree)
+    assert (found.entries, found.bytes) == (7, 12)
+
+
+def test_a_sparse_file_has_its_size_and_what_it_takes(tree: pathlib.Path) -> None:
+    os.truncate(tree / "file", 1 << 30)
+    found = look(tree)
+    assert found.bytes == (1 << 30) + 7
+    assert found.allocated < 1 << 20
+
+
+def test_a_socket_counts_for_the_fingerprint_only(tree: pathlib.Path) -> None:
+    trees.make_socket(tree / "sub")
+    facts = (tree / "sub").stat()
+    with_it = look(tree)
+    (tree / "sub" / "socket").unlink()
+    os.utime(tree / "sub", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    without = look(tree)
+    assert without.entries == with_it.entries == 7
+    assert without.fingerprint != with_it.fingerprint
+
+
+def _same_size_and_mtime(tree: pathlib.Path) -> None:
+    facts = os.stat(tree / "file")
+    (tree / "file").write_bytes(b"54321")
+    os.utime(tree / "file", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+CHANGES: dict[str, c.Callable[[pathlib.Path], object]] = {
+    "mode": lambda tree: (tree / "file").chmod(0o600),
+    "mode of the root": lambda tree: tree.chmod(0o700),
+    "mtime": lambda tree: os.utime(tree / "file", ns=(1, 1)),
+    "mtime by a nanosecond": lambda tree: os.utime(tree / "file", ns=(1, (tree / "file").stat().st_mtime_ns + 1)),
+    "mtime of a link": lambda tree: os.utime(tree / "link", ns=(1, 1), follow_symlinks=False),
+    "size": lambda tree: os.truncate(tree / "file", 4),
+    "contents, with size and mtime kept": _same_size_and_mtime,
+    "rename": lambda tree: (tree / "file").rename(tree / "elif"),
+    "two names swapped": lambda tree: [
+        os.rename(tree / old, tree / new)
+        for old, new in (("file", "x"), ("folder/inside", "file"), ("x", "folder/inside"))
+    ],
+    "removed": lambda tree: (tree / "file").unlink(),
+    "added": lambda tree: (tree / "new").touch(),
+    "an empty folder": lambda tree: (tree / "new").mkdir(),
+    "another inode": lambda tree: ((tree / "new").write_bytes(b"12345"), os.replace(tree / "new", tree / "file")),
+    "hard link": lambda tree: os.link(tree / "file", tree / "new"),
+    "xattr": lambda tree: os.setxattr(tree / "file", "user.x", b"1"),
+    "type": lambda tree: ((tree / "file").unlink(), (tree / "file").symlink_to("12345")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_the_fingerprint_sees(tree: pathlib.Path, change: c.Callable[[pathlib.Path], object]) -> None:
+    before = look(tree).fingerprint
+    # ctime moves in steps of the kernel's tick
+    ticked = tree.parent / "tick"
+    ticked.touch()
+    while ticked.stat().st_ctime_ns <= max(path.lstat().st_ctime_ns for path in (tree, *tree.rglob("*"))):
+        os.utime(ticked)
+    change(tree)
+    assert look(tree).fingerprint != before
+
+
+@needs_root
+def test_the_fingerprint_sees_owner_and_group(tree: pathlib.Path) -> None:
+    found = [look(tree).fingerprint]
+    for owner, group in ((1, 0), (1, 1)):
+        os.lchown(tree / "link", owner, group)
+        found.append(look(tree).fingerprint)
+    assert len(set(found)) == 3
+
+
+def test_reading_does_not_change_it(tree: pathlib.Path) -> None:
+    before = look(tree)
+    os.utime(tree / "file", ns=((tree / "file").stat().st_atime_ns, (tree / "file").stat().st_mtime_ns))
+    before = look(tree)
+    for path in tree.rglob("*"):
+        if path.is_file():
+            path.read_bytes()
+    os.listdir(tree)
+    assert look(tree) == before == look(tree)
+
+
+def test_the_order_of_names_does_not_matter(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in range(50):
+        (tree / str(name)).touch()
+    before, scandir = look(tree), os.scandir
+    orders = []
+
+    class Backwards:
+        def __init__(self, where: int) -> None:
+            with scandir(where) as entries:
+                self.entries = list(entries)[::-1]
+
+        def __enter__(self) -> list[os.DirEntry[str]]:
+            orders.append([entry.name for entry in self.entries])
+            return self.entries
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr(os, "scandir", Backwards)
+    assert look(tree) == before
+    monkeypatch.undo()
+    assert orders[0] == os.listdir(tree)[::-1]
+
+
+def test_another_path_to_the_same_tree_is_the_same(tree: pathlib.Path) -> None:
+    (tree.parent / "alias").symlink_to(tree)
+    assert look(tree.parent / "alias") == look(tree)
+
+
+def test_f63_names_that_are_not_utf_8(tree: pathlib.Path) -> None:
+    before = look(tree)
+    for name in (b"\xff\xfe", b"\xff\xfd", b"new\nline"):
+        os.close(os.open(os.fsencode(tree) + b"/" + name, os.O_CREAT | os.O_WRONLY))
+    after = look(tree)
+    assert after.entries == before.entries + 3
+
+
+@pytest.mark.parametrize("length", [3990, 4000, 4010, 4095, 4096, 4200, 20000])
+def test_f63_trees_deeper_than_path_max(tmp_path: pathlib.Path, length: int) -> None:
+    trees.make_deep(tmp_path / "deep", length)
+    before = len(os.listdir("/proc/self/fd"))
+    try:
+        found = look(tmp_path / "deep")
+        assert found.entries > length // 256
+        assert found.bytes > 0
+        assert len(os.listdir("/proc/self/fd")) == before
+    finally:
+        trees.remove(tmp_path / "deep")
+
+
+@needs_root
+def test_what_is_mounted_inside_is_not_entered(tree: pathlib.Path) -> None:
+    before = look(tree)
+    with mounted("tmpfs", tree / "mounted"):
+        (tree / "mounted" / "file").write_bytes(b"x" * 1000)
+        after = look(tree)
+    assert (after.entries, after.bytes) == (before.entries + 1, before.bytes)
+
+
+def test_a_link_to_a_folder_is_not_followed(tree: pathlib.Path) -> None:
+    before = look(tree)
+    (tree / "out").symlink_to("/usr")
+    assert look(tree).entries == before.entries + 1
+
+
+@pytest.mark.parametrize("what", ["missing", "file", "dangling", "loop"])
+def test_what_is_no_tree_is_refused(tmp_path: pathlib.Path, what: str) -> None:
+    path = tmp_path / what
+    if what == "file":
+        path.touch()
+    elif what == "dangling":
+        path.symlink_to("nowhere")
+    elif what == "loop":
+        path.symlink_to("loop")
+    with pytest.raises(VolumeError, match=f"{path} can't be read: "):
+        look(path)
+
+
+@needs_root
+def test_f06_a_folder_that_cannot_be_read_is_named() -> None:
+    with public_directory() as tree:
+        (tree / "good").mkdir()
+        (tree / "good" / "secret").mkdir(mode=0)
+        ran = python(LOOK.replace("try:", f"{BECOME_NOBODY}\ntry:"), tree)
+    assert ran.stdout == f"refused: {tree}: 'good/secret' can't be read: Permission denied\n", ran.stderr
+
+
+@needs_root
+def test_f06_a_folder_that_opens_but_cannot_be_listed_is_an_error_of_ours() -> None:
+    without = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
+    ran = python(LOOK, "/proc/1/map_files", wrapper=without)
+    assert ran.stdout.startswith("refused: /proc/1/map_files: "), ran.stderr
