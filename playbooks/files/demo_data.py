@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fill the demo's volumes with data that is worth keeping.
@@ -143,7 +142,7 @@ def fill_media(directory: str) -> None:
                 film.write(next(footage)[: size - film.tell()])
     noise = random.Random(2026)  # noqa: S311 - the same noise each time, nothing secret
     with open(os.path.join(directory, "film 3.compressed"), "wb") as film:
-        film.writelines(noise.randbytes(MEGABYTE) for _ in range(40))
+        film.writelines(noise.randbytes(MEGABYTE) for _megabyte in range(40))
 
 
 def libraries(source: str) -> c.Iterator[bytes]:

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write down everything a file tree is, and say what differs between two such records.

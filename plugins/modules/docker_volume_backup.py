@@ -51,6 +51,34 @@ options:
       - The level, from 1 (fast) to 19 (small) for V(zstd) and from 1 to 9 for V(gzip).
       - The default is that of the programs, 3 for V(zstd) and 6 for V(gzip).
     type: int
+  encryption:
+    description:
+      - How to encrypt the archives. The keys are tried before anything else happens.
+      - With O(encryption.recipients) the host holds public keys only, and can't read its own backups.
+    type: dict
+    suboptions:
+      method:
+        description: The program that encrypts, C(age) or C(gpg).
+        type: str
+        choices: [age, gpg]
+        required: true
+      recipients:
+        description:
+          - For V(age), the public keys that can decrypt, C(age1…) or SSH keys (C(ssh-ed25519 …), C(ssh-rsa …)).
+          - For V(gpg), keys in root's keyring, by fingerprint, by 16-digit key ID or by e-mail address.
+        type: list
+        elements: str
+      recipients_file:
+        description:
+          - The paths of files with public keys, for V(age) one a line, for V(gpg) an exported key in each.
+          - With V(gpg), no keyring and no trust database is needed then.
+        type: list
+        elements: path
+      passphrase_file:
+        description:
+          - For V(gpg), the path of a file whose first line is the passphrase, instead of public keys.
+          - Nobody but its owner may have access to the file.
+        type: path
   retention:
     description:
       - Which of a volume's backups to keep. A backup stays if any of the rules keeps it. Without rules everything
@@ -108,6 +136,7 @@ attributes:
     details: Each run makes a new backup.
 requirements:
   - On the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip).
+  - For O(encryption), C(age) or C(gpg).
 notes:
   - Runs on the Docker host and needs root there, because the files belong to the containers' users.
   - The volumes are backed up one after the other. The failure of one doesn't stop the others. The task then fails,
@@ -130,6 +159,17 @@ EXAMPLES = r"""
       - photographs
     repository: /var/backups/volumes
     compression: none
+
+- name: Back up to a place that others can read, for two keys that are kept elsewhere
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - pgdata
+    repository: /mnt/backups/volumes
+    encryption:
+      method: age
+      recipients:
+        - age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj
+        - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOjFVCyQX2pLyQmtmVKjZ5dK4ndN2PrOkLTmiKPRmYzt
 
 - name: Back up every night, and keep a week of nights, a month of Sundays and a year of months
   drydock.volumes.docker_volume_backup:
@@ -187,7 +227,9 @@ backups:
       returned: always
       sample: {name: pgdata, driver: local, options: {}, labels: {}, scope: local}
     archive:
-      description: The archive's file name, size in bytes, SHA-256 checksum and compression.
+      description:
+        - The archive's file name, size in bytes, SHA-256 checksum and compression.
+        - C(encryption) has the method and the fingerprints of the public keys that it is encrypted for.
       type: dict
       returned: always
       sample: {file: 20261123T101502Z.tar.zst, bytes: 1234567, sha256: 9f86d081…, compression: zstd, encryption: null}
@@ -244,6 +286,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._engine.backup import Result, backup
 from ..module_utils._engine.codecs import CODECS
+from ..module_utils._engine.encryption import EXTENSIONS, Encryption
 from ..module_utils._engine.retention import Policy
 from ..module_utils._module import (
     DOCKER_ARGUMENTS,
@@ -278,6 +321,15 @@ def main() -> None:
             "volumes": {"type": "list", "elements": "str", "required": True},
             "compression": {"type": "str", "choices": list(CODECS), "default": "zstd"},
             "compression_level": {"type": "int"},
+            "encryption": {
+                "type": "dict",
+                "options": {
+                    "method": {"type": "str", "choices": list(EXTENSIONS), "required": True},
+                    "recipients": {"type": "list", "elements": "str"},
+                    "recipients_file": {"type": "list", "elements": "path"},
+                    "passphrase_file": {"type": "path"},
+                },
+            },
             "retention": {
                 "type": "dict",
                 "options": {
@@ -298,6 +350,7 @@ def main() -> None:
             host=host(module),
             compression=module.params["compression"],
             compression_level=module.params["compression_level"],
+            encryption=Encryption.parse(module.params["encryption"]),
             retention=Policy.parse(module.params["retention"] or {}),
             lock_timeout=module.params["lock_timeout"],
             helper_image=module.params["helper_image"],

@@ -36,6 +36,22 @@ options:
     description: The identifier of the backup, or V(latest) for the newest complete one.
     type: str
     default: latest
+  decryption:
+    description:
+      - The key of an encrypted archive. It is tried before anything is created or written.
+      - Nobody but their owner may have access to the files.
+    type: dict
+    suboptions:
+      identity_file:
+        description:
+          - For C(age), the path of a file with identities, or with an SSH private key.
+          - For C(gpg), the path of a file with an exported secret key.
+        type: path
+      passphrase_file:
+        description:
+          - The path of a file whose first line is the passphrase of an archive that C(gpg) encrypted with one, or
+            that of the secret key in O(decryption.identity_file).
+        type: path
 extends_documentation_fragment:
   - drydock.volumes._repository
   - drydock.volumes._mounts
@@ -54,7 +70,7 @@ attributes:
     support: none
     details: A volume that holds files is refused, so the second run fails.
 requirements:
-  - On the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip), as the archive needs.
+  - On the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip), and C(age) or C(gpg), as the archive needs.
 notes:
   - Runs on the Docker host and needs root there, because the files belong to the containers' users.
 seealso:
@@ -74,6 +90,13 @@ EXAMPLES = r"""
     host: db1
     source_volume: pgdata
     backup: 20261123T101502Z
+
+- name: Restore a backup that is encrypted with age
+  drydock.volumes.docker_volume_restore:
+    volume: pgdata
+    repository: /mnt/backups/volumes
+    decryption:
+      identity_file: /root/restore.age
 """
 
 RETURN = r"""
@@ -118,6 +141,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._engine.encryption import Decryption
 from ..module_utils._engine.restore import LATEST, Result, restore
 from ..module_utils._module import (
     DOCKER_ARGUMENTS,
@@ -152,6 +176,10 @@ def main() -> None:
             "volume": {"type": "str", "required": True},
             "source_volume": {"type": "str"},
             "backup": {"type": "str", "default": LATEST},
+            "decryption": {
+                "type": "dict",
+                "options": {"identity_file": {"type": "path"}, "passphrase_file": {"type": "path"}},
+            },
             **MOUNT_ARGUMENTS,
         },
         supports_check_mode=True,
@@ -165,6 +193,7 @@ def main() -> None:
             host=host(module),
             source=module.params["source_volume"],
             backup=module.params["backup"],
+            decryption=Decryption.parse(module.params["decryption"]),
             helper_image=module.params["helper_image"],
             check=module.check_mode,
         )

@@ -32,7 +32,7 @@ def main() -> int:
         parser.error("no Docker Engine answers: run 'make engine'")
 
     # So that what was made goes away on SIGTERM as it does on Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, lambda *_arguments: sys.exit(143))
     missed = 0
     for name in arguments.names or BENCHMARKS:
         bars = BENCHMARKS[name](Options(rounds=arguments.rounds, size=arguments.size * 1_000_000))

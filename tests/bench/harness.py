@@ -56,7 +56,7 @@ def interleave(job: str, contestants: c.Sequence[Contestant], rounds: int) -> No
             contestant.seconds.append(elapsed)
             contestant.disturbed += busy > QUIET
             note = f"  (others used {busy:.0%} of the machine)" if busy > QUIET else ""
-            progress(f"round {number + 1}/{rounds}  {job:<8} {contestant.name:<32} {elapsed:7.2f} s{note}")
+            progress(f"round {number + 1}/{rounds}  {job:<8} {contestant.name:<39} {elapsed:7.2f} s{note}")
 
 
 def wait_until_quiet() -> float:
@@ -88,7 +88,7 @@ def _jiffies() -> list[int]:
 
 
 def _disk_times() -> dict[str, int]:
-    """Return for each block device the milliseconds in which it had something to do (Documentation/admin-guide/iostats)."""
+    """Return for each block device the milliseconds it has been busy for (Documentation/admin-guide/iostats.rst)."""
     with open("/proc/diskstats", encoding="ascii") as stats:
         return {fields[2]: int(fields[12]) for fields in map(str.split, stats)}
 
@@ -107,7 +107,7 @@ def read_all(path: str | os.PathLike[str]) -> int:
 def _files(path: str) -> c.Iterator[str]:
     if os.path.isfile(path):
         yield path
-    for folder, _, names in os.walk(path):
+    for folder, _folders, names in os.walk(path):
         for name in names:
             file = os.path.join(folder, name)
             if os.path.isfile(file) and not os.path.islink(file):

@@ -103,7 +103,9 @@ class Host:
         )
 
     def close(self) -> None:
-        """Remove every volume and image under our prefix."""
+        """Remove every container, volume and image of ours."""
+        for container in command("docker", "ps", "-aq", f"--filter=ancestor={self.image}").split():
+            command("docker", "rm", "--force", container)
         for name in command("docker", "volume", "ls", "-q", f"--filter=name={self.prefix}").split():
             command("docker", "volume", "rm", "--force", name)
         for image in command("docker", "image", "ls", "-q", self.image).split():
@@ -131,7 +133,7 @@ def copy_real_files(target: pathlib.Path, size: int) -> tuple[int, int]:
     """
     candidates = []
     for source in SOURCES:
-        for folder, _, names in os.walk(source):
+        for folder, _folders, names in os.walk(source):
             for name in names:
                 path = os.path.join(folder, name)
                 if os.path.islink(path) or os.path.isfile(path):

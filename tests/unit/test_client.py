@@ -99,7 +99,7 @@ def test_the_name_that_a_certificate_must_have(daemon: FakeDaemon) -> None:
     if int(docker.__version__.split(".")[0]) < 7:
         connect(daemon.url, tls=True, tls_hostname="docker.example.com")
     else:
-        with pytest.raises(ToolError, match="tls_hostname: .* can't check another name"):
+        with pytest.raises(ToolError, match=r"tls_hostname: .* can't check another name"):
             connect(daemon.url, tls=True, tls_hostname="docker.example.com")
 
 

@@ -97,7 +97,7 @@ BROKEN: dict[str, tuple[c.Callable[[Manifest], None], str]] = {
     "archive of another": (put("archive", "file", f"{ID}-2.tar.zst"), "names an archive that isn't its own"),
     "archive of another codec": (put("archive", "file", f"{ID}.tar.gz"), "names an archive that isn't its own"),
     "unknown compression": (put("archive", "compression", "xz"), "compression unknown here: 'xz'"),
-    "encrypted": (put("archive", "encryption", {"method": "age"}), "'archive.encryption' is missing or of the wrong"),
+    "encrypted": (put("archive", "encryption", {"method": "age"}), "'archive.encryption' is not an object"),
 }
 
 

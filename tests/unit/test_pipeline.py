@@ -122,7 +122,7 @@ def test_a_stage_that_is_killed_by_a_signal_without_a_name() -> None:
 
 @pytest.mark.parametrize("position", [0, 1, 2])
 def test_a_program_that_cannot_start_ends_the_others(position: int) -> None:
-    stages = [Stage("sleep", ("/bin/sleep", "3600")) for _ in range(2)]
+    stages = [Stage("sleep", ("/bin/sleep", "3600")) for _stage in range(2)]
     stages.insert(position, Stage("zstd", ("/no/such/program",)))
     with pytest.raises(PipelineError, match=r"zstd \(/no/such/program\) can't be started: No such file or directory"):
         pipeline.run(stages, feed=_feed(b"x"), sink=bytearray().extend)

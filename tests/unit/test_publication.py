@@ -178,7 +178,7 @@ def test_f31_a_killed_holder_frees_the_lock_and_is_swept(repository: Directory) 
 
 def test_the_lock_is_free_after_success_and_failure(repository: Directory) -> None:
     before = len(os.listdir("/proc/self/fd"))
-    for _ in range(3):
+    for _time in range(3):
         put(repository)
         with pytest.raises(ZeroDivisionError), repository.begin("db1", "pgdata", ".tar", WHEN):
             raise ZeroDivisionError

@@ -56,7 +56,7 @@ def test_f70_nobody_else_can_read_it_whatever_the_umask(repository: Directory, m
 
 def test_backups_come_newest_first(repository: Directory) -> None:
     later = WHEN + dt.timedelta(days=1)
-    made = [put(repository) for _ in range(11)]
+    made = [put(repository) for _backup in range(11)]
     made.append(put(repository, when=later))
     made.append(put(repository, when=WHEN - dt.timedelta(days=400)))
     assert made[:3] == [ID, f"{ID}-2", f"{ID}-3"]

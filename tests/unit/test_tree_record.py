@@ -62,7 +62,7 @@ class _Inside:
         self._before = pathlib.Path.cwd()
         os.chdir(self._path)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_exception: object) -> None:
         os.chdir(self._before)
 
 
@@ -283,7 +283,7 @@ def test_paths_beyond_path_max(tmp_path: pathlib.Path) -> None:
 
 def test_many_levels_need_few_descriptors(tmp_path: pathlib.Path) -> None:
     here = os.open(tmp_path, os.O_RDONLY)
-    for _ in range(1500):
+    for _level in range(1500):
         os.mkdir("d", dir_fd=here)
         there = os.open("d", os.O_RDONLY, dir_fd=here)
         os.close(here)

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import archive, codecs, expiry, mounts, names, pipeline, tools, volumes
 from .client import Client
+from .encryption import Encryption
 from .errors import DrydockError, PipelineError
 from .manifest import FORMAT
 from .repository import Directory
@@ -42,6 +43,7 @@ def backup(
     host: str,
     compression: str = "zstd",
     compression_level: int | None = None,
+    encryption: Encryption | None = None,
     retention: Policy | None = None,
     lock_timeout: float = 0,
     helper_image: str | None = None,
@@ -54,7 +56,7 @@ def backup(
     everything happens but the reading and the writing: the result holds the manifests as far as they can be known.
     """
     volumes.require_local(client)
-    run = _Run(client, repository, host, compression, compression_level, lock_timeout)
+    run = _Run(client, repository, host, compression, compression_level, encryption, lock_timeout)
     policy = retention or Policy()
     if not repository.check():
         what = "would be" if repository.read_only else "is"
@@ -85,13 +87,16 @@ class _Run:
         host: str,
         compression: str,
         compression_level: int | None,
+        encryption: Encryption | None,
         lock_timeout: float,
     ) -> None:
         self.result = Result()
         self._repository = repository
         self._host = names.path_component("host", host)
         self._codec = codecs.codec(compression)
-        self._compressor = self._codec.compressor(compression_level)
+        self._encryption = encryption
+        self._filters = self._codec.compressor(compression_level) + ([encryption.stage] if encryption else [])
+        self._extension = self._codec.extension + (encryption.extension if encryption else "")
         self._lock_timeout = lock_timeout
         self._tar, tar_version = tools.gnu_tar()
         self._engine = {
@@ -138,13 +143,13 @@ class _Run:
     def _store(self, volume: volumes.Volume, tree: str) -> tuple[dict[str, Any], str]:
         started = names.utc_now()
         with self._repository.begin(
-            self._host, volume.name, self._codec.extension, started, self._lock_timeout
+            self._host, volume.name, self._extension, started, self._lock_timeout
         ) as publication:
             # The fingerprint is of the time before the read: whatever changes later makes a different one.
             found = survey(tree)
             members = archive.Members()
             outcomes = pipeline.run(
-                [archive.create(self._tar, tree), *self._compressor], sink=publication.write, listing=members
+                [archive.create(self._tar, tree), *self._filters], sink=publication.write, listing=members
             )
             reading = archive.reading(outcomes[0])
             bad = outcomes[0] if reading is None else pipeline.failed(outcomes[1:])
@@ -186,7 +191,7 @@ class _Run:
                 "bytes": None,
                 "sha256": None,
                 "compression": self._codec.name,
-                "encryption": None,
+                "encryption": self._encryption.record() if self._encryption else None,
             },
             "content": {
                 "bytes": found.bytes,

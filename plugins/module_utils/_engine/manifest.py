@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from . import names
+from . import encryption, names
 from .codecs import CODECS
 from .errors import IntegrityError
 
@@ -22,7 +22,7 @@ FORMAT = 1
 _NEEDED: dict[str, dict[str, type]] = {
     "": {"id": str, "host": str, "kind": str, "started_at": str, "finished_at": str},
     "volume": {"name": str, "driver": str, "options": dict, "labels": dict},
-    "archive": {"file": str, "bytes": int, "sha256": str, "compression": str, "encryption": type(None)},
+    "archive": {"file": str, "bytes": int, "sha256": str, "compression": str},
     "content": {"bytes": int, "entries": int, "fingerprint": str, "changed_while_read": list},
 }
 _MISSING = object()
@@ -49,7 +49,8 @@ def load(data: bytes, *, host: str, volume: str, backup_id: str) -> dict[str, An
     codec = CODECS.get(manifest["archive"]["compression"])
     if codec is None:
         raise IntegrityError(f"its archive has a compression unknown here: {manifest['archive']['compression']!r}")
-    if manifest["archive"]["file"] != backup_id + codec.extension:
+    extension = codec.extension + encryption.extension(manifest["archive"].get("encryption"))
+    if manifest["archive"]["file"] != backup_id + extension:
         raise IntegrityError(f"it names an archive that isn't its own: {manifest['archive']['file']!r}")
     return manifest
 
@@ -66,6 +67,7 @@ def _check(manifest: Any) -> None:
             raise ValueError(f"{section!r} is not an object")
         for key, kind in keys.items():
             _check_value(f"{section}.{key}".lstrip("."), content.get(key, _MISSING), kind)
+    encryption.extension(manifest["archive"].get("encryption"))
     if not names.is_backup_id(manifest["id"]):
         raise ValueError(f"'id' is {manifest['id']!r}")
 

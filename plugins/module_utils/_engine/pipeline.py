@@ -56,10 +56,15 @@ class Outcome:
 def failed(outcomes: Sequence[Outcome]) -> Outcome | None:
     """The stage whose failure is the cause, or None when all went well.
 
-    A stage that died of SIGPIPE fell because one after it did; of the others, the first one upstream fell first.
+    A stage that died of SIGPIPE, or of the error in its place, fell because one after it did; of the others, the first
+    one upstream fell first.
     """
     bad = [outcome for outcome in outcomes if outcome.status != 0]
-    return next((outcome for outcome in bad if outcome.status != -signal.SIGPIPE), bad[0] if bad else None)
+    return next((outcome for outcome in bad if not _broken_pipe(outcome)), bad[0] if bad else None)
+
+
+def _broken_pipe(outcome: Outcome) -> bool:
+    return outcome.status == -signal.SIGPIPE or (outcome.said[-1:] != () and outcome.said[-1].endswith("Broken pipe"))
 
 
 def _signal(number: int) -> str:

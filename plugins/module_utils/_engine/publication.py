@@ -22,6 +22,7 @@ from typing import Any
 from . import manifest as manifests
 from . import names
 from .codecs import CODECS
+from .encryption import EXTENSIONS
 from .errors import RepositoryError, reason
 
 #: What a manifest's file name ends in.
@@ -29,6 +30,7 @@ MANIFEST = ".json"
 
 _PARTIAL = ".partial"
 _LOCK = ".lock"
+_ARCHIVES = {codec.extension + cipher for codec in CODECS.values() for cipher in ("", *EXTENSIONS.values())}
 _EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 # Written data is handed to the disk in steps of this many bytes, so that the sync at the end has little left to do.
 _FLUSH = 8 << 20
@@ -184,7 +186,7 @@ def _sweep(folder: str) -> None:
         path = os.path.join(folder, name)
         hidden = name.startswith(".") and name.endswith(_PARTIAL)
         backup_id, _dot, extension = (name[1 : -len(_PARTIAL)] if hidden else name).partition(".")
-        archive = any(codec.extension == f".{extension}" for codec in CODECS.values())
+        archive = f".{extension}" in _ARCHIVES
         if not names.is_backup_id(backup_id) or not stat.S_ISREG(os.lstat(path).st_mode):
             continue
         if hidden:

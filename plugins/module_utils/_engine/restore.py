@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from . import archive, codecs, mounts, names, pipeline, staging, tools, volumes
+from . import archive, codecs, encryption, mounts, names, pipeline, staging, tools, volumes
 from .client import Client
 from .errors import DrydockError, IntegrityError, PipelineError, RepositoryError, VolumeError
 from .repository import Directory
@@ -40,6 +40,7 @@ def restore(
     host: str,
     source: str | None = None,
     backup: str = LATEST,
+    decryption: encryption.Decryption | None = None,
     helper_image: str | None = None,
     check: bool = False,
 ) -> Result:
@@ -66,10 +67,13 @@ def restore(
             _require_creatable(known, target, recorded)
         stored = stack.enter_context(open(repository.archive(manifest), "rb", buffering=0))
         _verify(stored.fileno(), manifest, stored.name)
+        head = os.pread(stored.fileno(), encryption.HEAD, 0)
+        cipher = manifest["archive"].get("encryption")
+        decryptor = stack.enter_context(encryption.decryptor(decryption, cipher, head))
         if not check:
             if not exists:
                 place = _create(client, target, recorded, helper_image, stack)
-            _extract(stored.fileno(), manifest, target, place, decompressor, tar)
+            _extract(stored.fileno(), manifest, target, place, [*decryptor, *decompressor], tar)
     return Result(manifest, not exists, round(time.monotonic() - began, 3), warnings)
 
 
@@ -175,15 +179,15 @@ def _feed(descriptor: int) -> Callable[[], memoryview]:
 
 
 def _extract(
-    descriptor: int, manifest: dict[str, Any], name: str, place: str, decompressor: list[pipeline.Stage], tar: str
+    descriptor: int, manifest: dict[str, Any], name: str, place: str, filters: list[pipeline.Stage], tar: str
 ) -> None:
     """Extract the archive next to nothing else, and make it the volume's contents if all of it arrived."""
     with staging.Staging(place, name) as staged:
         members = archive.Members()
-        stages = [*decompressor, archive.extract(tar, staged.path)]
+        stages = [*filters, archive.extract(tar, staged.path)]
         outcomes = pipeline.run(stages, feed=_feed(descriptor), listing=members)
-        bad = pipeline.failed(outcomes) or next((outcome for outcome in outcomes if outcome.said), None)
-        if bad is not None:
+        bad = pipeline.failed(outcomes) or outcomes[-1]
+        if bad.status != 0 or bad.said:
             raise PipelineError(f"volume {name}: {bad}; what was extracted is removed, the volume is empty")
         expected = manifest["content"]["entries"]
         if members.count != expected:

@@ -178,7 +178,7 @@ def _kept(backups: list[tuple[str, datetime]], policy: Policy) -> Iterator[tuple
         return
     newest, newest_time = backups[0]
     yield newest, "newest complete backup"
-    for each, _ in backups[: policy.keep_last]:
+    for each, _when in backups[: policy.keep_last]:
         yield each, f"last {policy.keep_last}"
     for rule, period in _PERIODS.items():
         limit: int = getattr(policy, f"keep_{rule}")
