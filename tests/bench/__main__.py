@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure this collection beside others.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(BENCHMARKS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=3, help="samples of each (default: 3)")
-    parser.add_argument("--size", type=int, default=800, help="megabytes of files to measure on (default: 800)")
+    parser.add_argument("--size", type=int, default=2000, help="megabytes of files to measure on (default: 2000)")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.names if name not in BENCHMARKS]
     if unknown:

@@ -126,6 +126,10 @@ def open_host() -> c.Iterator[Host]:
             shutil.rmtree(scratch)
 
 
+#: Bytes of real files that a measurement needs at least.
+LEAST = 500_000_000
+
+
 def copy_real_files(target: pathlib.Path, size: int) -> tuple[int, int]:
     """Copy about size bytes of this machine's files; return (files, bytes).
 
@@ -151,8 +155,8 @@ def copy_real_files(target: pathlib.Path, size: int) -> tuple[int, int]:
         shutil.copy2(path, copy, follow_symlinks=False)
         files += 1
         total += bytes_
-    if total < size * 0.95:
-        raise RuntimeError(f"only {total / 1e6:.0f} MB of files below {' and '.join(SOURCES)}: give a smaller --size")
+    if total < min(size * 0.95, LEAST):
+        raise RuntimeError(f"only {total / 1e6:.0f} MB of files below {' and '.join(SOURCES)}, too few to measure on")
     return files, total
 
 

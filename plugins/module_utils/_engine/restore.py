@@ -185,7 +185,8 @@ def _extract(
     with staging.Staging(place, name) as staged:
         members = archive.Members()
         stages = [*filters, archive.extract(tar, staged.path)]
-        outcomes = pipeline.run(stages, feed=_feed(descriptor), listing=members)
+        with staged.filling():
+            outcomes = pipeline.run(stages, feed=_feed(descriptor), listing=members)
         bad = pipeline.failed(outcomes) or outcomes[-1]
         if bad.status != 0 or bad.said:
             raise PipelineError(f"volume {name}: {bad}; what was extracted is removed, the volume is empty")

@@ -15,10 +15,10 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from . import rename, tools
+from . import rename, tools, writeback
 from .errors import VolumeError, reason
 
 _PREFIX = ".drydock-staging-"
@@ -49,9 +49,9 @@ class Staging:
         self._name = name
         with contextlib.ExitStack() as stack:
             try:
-                descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
-                stack.callback(os.close, descriptor)
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+                stack.callback(os.close, self._descriptor)
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 require_empty(root, name)
                 self._before = _Attributes.of(root)
                 for entry in os.listdir(root):
@@ -78,6 +78,12 @@ class Staging:
                 _remove(self.path)
                 self._before.give(self._root)
 
+    @contextlib.contextmanager
+    def filling(self) -> Iterator[None]:
+        """The time in which files are written into it: they go to disk meanwhile."""
+        with writeback.meanwhile(self._descriptor):
+            yield
+
     def commit(self) -> None:
         """Make the staged tree the volume's contents, with the root's own owner, mode, times and xattrs, safe on disk.
 
@@ -86,7 +92,7 @@ class Staging:
         """
         moved: list[str] = []
         try:
-            _sync_file_system(self.path)
+            writeback.sync(self._descriptor)
             require_empty(self._root, self._name)
             wanted = _Attributes.of(self.path)
             for entry in os.listdir(self.path):
@@ -97,10 +103,10 @@ class Staging:
                 rename.exclusively(os.path.join(self.path, entry), target)
             os.rmdir(self.path)
             wanted.give(self._root)
-            _sync_file_system(self._root)
+            writeback.sync(self._descriptor)
         except BaseException as error:
             self._take_back(moved)
-            if not isinstance(error, (OSError, subprocess.CalledProcessError)):
+            if not isinstance(error, OSError):
                 raise
             raise VolumeError(
                 f"volume {self._name}: the restored tree can't be put in place: {error}; it is removed, the "
@@ -154,7 +160,3 @@ def _remove(path: str) -> None:
         stderr=subprocess.DEVNULL,
         check=False,
     )
-
-
-def _sync_file_system(path: str) -> None:
-    subprocess.run([tools.need("sync", "coreutils"), "--file-system", path], env=tools.environment(), check=True)
