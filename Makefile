@@ -32,7 +32,8 @@ engine: ## leave an answering Docker Engine
 
 .PHONY: demo
 demo: setup engine ## back up, destroy and restore three volumes
-	@$(ANSIBLE) ansible-playbook drydock.volumes.demo
+	@$(ANSIBLE) ANSIBLE_LOCALHOST_WARNING=false ANSIBLE_INVENTORY_UNPARSED_WARNING=false \
+	    ansible-playbook drydock.volumes.demo
 
 .PHONY: test
 test: setup engine ## run all tests: lint unit sanity molecule integration faults

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from tests.support import records
+from tests.support import records, trees
 from tests.support.engine import Engine
 from tests.support.modules import Modules
 
@@ -244,3 +244,30 @@ import ansible_collections.drydock.volumes.plugins.modules.docker_volume_backup 
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 module.main()
 """
+
+
+def test_f63_a_tree_too_deep_to_be_restored(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume = engine.volume()
+    trees.make_deep(engine.path(volume) / "deep", trees.LONGEST_MEMBER + 10)
+    try:
+        for check in (True, False):
+            message = modules.refused(
+                "docker_volume_backup", volumes=[volume], repository=str(work / "repository"), check=check
+            )
+            assert "longer than the 4079 bytes that tar can restore" in message
+            assert "give their directories shorter names" in message
+            assert not (work / "repository").exists()
+    finally:
+        trees.remove(engine.path(volume) / "deep")
+
+
+def test_two_restores_at_once(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume, target = engine.volume(), engine.volume()
+    (engine.path(volume) / "noise").write_bytes(os.urandom(64 << 20))
+    modules.backup(volume, repository=str(work / "repository"))
+    options = {"volume": target, "source_volume": volume, "repository": str(work / "repository")}
+    running = [modules.start("docker_volume_restore", **options) for _time in range(2)]
+    answers = [modules.finish(process) for process in running]
+    assert sorted(bool(answer.get("failed")) for answer in answers) == [False, True]
+    differences = records.differences(records.record(engine.path(volume)), records.record(engine.path(target)))
+    assert differences == []

@@ -14,7 +14,7 @@ from typing import Any
 from . import archive, codecs, expiry, mounts, names, pipeline, tools, volumes
 from .client import Client
 from .encryption import Encryption
-from .errors import DrydockError, PipelineError
+from .errors import DrydockError, PipelineError, VolumeError
 from .manifest import FORMAT
 from .repository import Directory
 from .retention import Policy
@@ -121,7 +121,7 @@ class _Run:
         self.result.earlier[volume.name] = [manifest["id"] for manifest in earlier]
         self.result.warnings += problems
         if self._repository.read_only:
-            manifest, path = self._manifest(volume, names.iso(names.utc_now()), survey(tree)), None
+            manifest, path = self._manifest(volume, names.iso(names.utc_now()), _survey(volume.name, tree)), None
         else:
             manifest, path = self._store(volume, tree)
         seconds = round(time.monotonic() - began, 3)
@@ -142,40 +142,33 @@ class _Run:
 
     def _store(self, volume: volumes.Volume, tree: str) -> tuple[dict[str, Any], str]:
         started = names.utc_now()
+        # The fingerprint is of the time before the read: whatever changes later makes a different one.
+        found = _survey(volume.name, tree)
         with self._repository.begin(
             self._host, volume.name, self._extension, started, self._lock_timeout
         ) as publication:
-            # The fingerprint is of the time before the read: whatever changes later makes a different one.
-            found = survey(tree)
             members = archive.Members()
             outcomes = pipeline.run(
                 [archive.create(self._tar, tree), *self._filters], sink=publication.write, listing=members
             )
             reading = archive.reading(outcomes[0])
-            bad = outcomes[0] if reading is None else pipeline.failed(outcomes[1:])
+            bad = pipeline.failed(outcomes if reading is None else outcomes[1:])
             if reading is None or bad is not None:
-                raise PipelineError(
-                    f"volume {volume.name}: {pipeline.failed(outcomes) or bad}; nothing was added to the repository"
-                )
+                raise PipelineError(f"volume {volume.name}: {bad}; nothing was added to the repository")
             manifest = self._manifest(volume, names.iso(started), found)
             manifest["id"] = publication.id
             manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
             manifest["content"].update(entries=members.count, changed_while_read=list(reading.changed))
             path = publication.publish(manifest)
-        self._report(volume.name, reading, found.too_long)
+        self._report(volume.name, reading)
         return manifest, path
 
-    def _report(self, name: str, reading: archive.Reading, too_long: int) -> None:
+    def _report(self, name: str, reading: archive.Reading) -> None:
         if reading.changed:
             some = ", ".join(reading.changed[:5]) + (", …" if len(reading.changed) > 5 else "")
             self.result.warnings.append(
                 f"volume {name}: {len(reading.changed)} file(s) changed, shrank or vanished while they were read, so "
                 f"the backup may hold them in a state that never was: {some}"
-            )
-        if too_long:
-            self.result.warnings.append(
-                f"volume {name}: {too_long} path(s) are longer than {archive.LONGEST_MEMBER} bytes; tar stores them "
-                "but can't restore them; make their directories' names shorter"
             )
         self.result.warnings += [f"volume {name}: {note}" for note in reading.notes]
 
@@ -205,3 +198,14 @@ class _Run:
             "finished_at": names.iso(names.utc_now()),
             "engine": self._engine,
         }
+
+
+def _survey(name: str, tree: str) -> Survey:
+    """Walk the tree. Raise VolumeError if tar could store it but not restore it."""
+    found = survey(tree)
+    if found.too_long:
+        raise VolumeError(
+            f"volume {name}: {found.too_long} path(s) in it are longer than the {archive.LONGEST_MEMBER} bytes that "
+            "tar can restore; give their directories shorter names; nothing was added to the repository"
+        )
+    return found
