@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import struct
 from dataclasses import dataclass
 
 from .archive import LONGEST_MEMBER
@@ -15,7 +16,10 @@ from .errors import VolumeError, reason
 
 # A path of PATH_MAX bytes or more can't be opened at once.
 _LONGEST = 4000
-_FINGERPRINT_BITS = 128
+_FINGERPRINT_BYTES = 16
+# mode, size, owner, group, mtime and ctime in nanoseconds, inode
+_RECORD = struct.Struct(">IQIIQQQ").pack
+_MASK = (1 << 64) - 1
 # A member's name is the path with "./" in front.
 _LONGEST_PATH = LONGEST_MEMBER - 2
 
@@ -55,7 +59,8 @@ def survey(tree: str) -> Survey:
         raise VolumeError(f"{tree}: {where!r} can't be read: {reason(error)}") from error
     finally:
         os.close(root)
-    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, f"{walk.digest:0{_FINGERPRINT_BITS // 4}x}")
+    fingerprint = (walk.digest % (1 << 8 * _FINGERPRINT_BYTES)).to_bytes(_FINGERPRINT_BYTES, "big").hex()
+    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, fingerprint)
 
 
 class _Walk:
@@ -64,24 +69,31 @@ class _Walk:
         self._linked: set[int] = set()
 
     def add(self, path: bytes, facts: os.stat_result) -> None:
-        """Count one entry."""
-        record = (
-            f"{facts.st_mode} {facts.st_size if not stat.S_ISDIR(facts.st_mode) else 0} {facts.st_uid} {facts.st_gid} "
-            f"{facts.st_mtime_ns} {facts.st_ctime_ns} {facts.st_ino} "
+        """Count one entry. This runs once a file: it is written for speed."""
+        mode, inode, _device, links, owner, group, size = facts[:7]
+        record = _RECORD(
+            mode,
+            0 if stat.S_ISDIR(mode) else size,
+            owner,
+            group,
+            facts.st_mtime_ns & _MASK,
+            facts.st_ctime_ns & _MASK,
+            inode,
         )
-        digest = hashlib.blake2b(record.encode() + path, digest_size=_FINGERPRINT_BITS // 8).digest()
-        self.digest = (self.digest + int.from_bytes(digest, "big")) % (1 << _FINGERPRINT_BITS)
-        if stat.S_ISSOCK(facts.st_mode):
+        digest = hashlib.blake2b(record + path, digest_size=_FINGERPRINT_BYTES).digest()
+        self.digest += int.from_bytes(digest, "big")
+        if stat.S_ISSOCK(mode):
             return
         self.entries += 1
-        self.too_long += len(path) > _LONGEST_PATH
-        if not stat.S_ISREG(facts.st_mode):
+        if len(path) > _LONGEST_PATH:
+            self.too_long += 1
+        if not stat.S_ISREG(mode):
             return
-        if facts.st_nlink > 1:
-            if facts.st_ino in self._linked:
+        if links > 1:
+            if inode in self._linked:
                 return
-            self._linked.add(facts.st_ino)
-        self.bytes += facts.st_size
+            self._linked.add(inode)
+        self.bytes += size
         self.allocated += facts.st_blocks * 512
 
 
@@ -91,11 +103,11 @@ def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[b
         opened = _open(root, path)
     except FileNotFoundError:
         return
+    prefix = path + b"/" if path else b""
     try:
         with os.scandir(opened) as entries:
             for entry in entries:
-                name = os.fsencode(entry.name)
-                below = path + b"/" + name if path else name
+                below = prefix + entry.name.encode("utf-8", "surrogateescape")
                 try:
                     facts = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
