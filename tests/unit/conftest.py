@@ -20,7 +20,7 @@ SECONDS = 60
 def _deadline() -> c.Iterator[None]:
     """A test that hangs fails."""
 
-    def late(*_: object) -> None:
+    def late(*_arguments: object) -> None:
         raise TimeoutError(f"the test takes more than {SECONDS} seconds")
 
     before = signal.signal(signal.SIGALRM, late)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import gc
 import os
 import pathlib
 import signal
@@ -20,9 +21,10 @@ CAT = ("/bin/cat",)
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> c.Iterator[None]:
+    gc.collect()  # what others left behind is closed now, and not in the middle
     before = len(os.listdir("/proc/self/fd"))
     yield
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

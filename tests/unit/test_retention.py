@@ -29,7 +29,7 @@ RULES = ("keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly"
 
 def _id(text: str) -> str:
     """An identifier from ``2026-11-23``, ``2026-11-23 10``, or ``2026-11-23 10:15:02``, with ``#2`` or without."""
-    when, _, number = text.partition("#")
+    when, _mark, number = text.partition("#")
     digits = "".join(filter(str.isdigit, when)).ljust(14, "0")
     return f"{digits[:8]}T{digits[8:]}Z" + (f"-{number}" if number else "")
 
@@ -336,7 +336,7 @@ Fields = tuple[int, ...]
 
 def _fields(backup_id: str) -> Fields:
     """Year, month, day, hour, minute, second, number."""
-    stamp, _, number = backup_id.partition("-")
+    stamp, _dash, number = backup_id.partition("-")
     cuts = (stamp[0:4], stamp[4:6], stamp[6:8], stamp[9:11], stamp[11:13], stamp[13:15], number or "1")
     return tuple(map(int, cuts))
 
@@ -363,7 +363,7 @@ PERIODS: dict[str, c.Callable[[Fields], object]] = {
 def _limit(newest: Fields, duration: Duration) -> int:
     """The second that ``duration`` before ``newest`` is."""
     year, month = newest[0] - duration.years, newest[1]
-    for _ in range(duration.months):
+    for _month in range(duration.months):
         year, month = (year, month - 1) if month > 1 else (year - 1, 12)
     days = newest[2] - 1 - duration.days - 7 * duration.weeks
     rest = _seconds(newest) % 86400 - 3600 * duration.hours

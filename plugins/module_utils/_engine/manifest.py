@@ -59,8 +59,9 @@ def _check(manifest: Any) -> None:
     """Raise ValueError unless ``manifest`` has the shape of format 1."""
     if not isinstance(manifest, dict) or "format" not in manifest:
         raise ValueError("it has no key 'format'")
-    if type(manifest["format"]) is not int or manifest["format"] != FORMAT:
-        raise ValueError(f"it has format {manifest['format']!r}; this version reads format {FORMAT}")
+    found = manifest["format"]
+    if not isinstance(found, int) or isinstance(found, bool) or found != FORMAT:
+        raise ValueError(f"it has format {found!r}; this version reads format {FORMAT}")
     for section, keys in _NEEDED.items():
         content = manifest.get(section) if section else manifest
         if not isinstance(content, dict):
