@@ -26,3 +26,11 @@ def test_f71_passwords_in_driver_options(engine: Engine, modules: Modules, work:
     message = modules.refused("docker_volume_restore", volume=volume, repository=str(work / "repository"))
     assert "doesn't record the passwords" in message
     assert engine.names() == []
+
+
+def test_f71_the_daemons_own_words_repeat_no_password(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    options = f"addr=127.0.0.1,username=ops,password={PASSWORD}"
+    volume = engine.volume(type="cifs", device="//127.0.0.1/share", o=options)
+    answer = modules.run("docker_volume_backup", volumes=[volume], repository=str(work / "repository"))
+    assert f"volume {volume} can't be mounted" in answer["msg"]
+    assert PASSWORD not in json.dumps(answer)

@@ -50,10 +50,10 @@ def backup(
 ) -> Result:
     """Back up the volumes called ``wanted`` under ``host``, one after the other.
 
-    One volume's failure doesn't stop the others; it is in the result, and nothing of that
-    volume's expires. ``helper_image`` is for mounts.reach. Raise
-    DrydockError, with nothing changed, for what concerns all of them. With a read-only repository (check mode)
-    everything happens but the reading and the writing: the result holds the manifests as far as they can be known.
+    One volume's failure doesn't stop the others; it is in the result, and nothing of that volume's expires.
+    ``helper_image`` is for mounts.reach. Raise DrydockError, with nothing changed, for what concerns all of them. With
+    a read-only repository (check mode) everything happens but the reading and the writing: the result holds the
+    manifests as far as they can be known.
     """
     volumes.require_local(client)
     run = _Run(client, repository, host, compression, compression_level, encryption, lock_timeout)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import DaemonError, ToolError
+from .errors import DaemonError, ToolError, redact
 
 try:
     import docker
@@ -136,7 +136,7 @@ class Client:
         try:
             yield
         except docker.errors.APIError as error:
-            said = error.explanation or error
+            said = redact(str(error.explanation or error), sentence=True)  # it may repeat a volume's mount options
             raise DaemonError(f"the Docker daemon at {where} refused to {doing}: {said}") from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise DaemonError(_unreachable(where, error)) from error

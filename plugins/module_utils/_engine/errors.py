@@ -9,6 +9,16 @@ front ends print it as it is.
 
 from __future__ import annotations
 
+import re
+
+#: Stands for a secret where it can't be shown.
+REDACTED = "(not recorded)"
+
+# Options end at a comma; where they stand in a sentence, at its next part too.
+_NAMED = r"\b((?:password2?|passwd|pass|secret)=)"
+_IN_OPTIONS = re.compile(_NAMED + "[^,]*", re.IGNORECASE)
+_IN_SENTENCE = re.compile(_NAMED + "(?:(?!: )[^,])*", re.IGNORECASE)
+
 
 class DrydockError(Exception):
     """The base of every error that the engine raises on purpose."""
@@ -40,6 +50,11 @@ class IntegrityError(DrydockError):
 
 class PipelineError(DrydockError):
     """A process of a pipe failed."""
+
+
+def redact(text: str, *, sentence: bool = False) -> str:
+    """``text`` without the passwords among mount options (``username=ops,password=…``), in a ``sentence`` or alone."""
+    return (_IN_SENTENCE if sentence else _IN_OPTIONS).sub(rf"\g<1>{REDACTED}", text)
 
 
 def reason(error: OSError) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 from . import archive, codecs, encryption, mounts, names, pipeline, staging, tools, volumes
 from .client import Client
-from .errors import DrydockError, IntegrityError, PipelineError, RepositoryError, VolumeError
+from .errors import REDACTED, DrydockError, IntegrityError, PipelineError, RepositoryError, VolumeError
 from .repository import Directory
 
 LATEST = "latest"
@@ -111,7 +111,7 @@ def _existing(client: Client, volume: volumes.Volume, helper_image: str | None, 
 def _require_creatable(known: dict[str, dict[str, Any]], target: str, recorded: dict[str, Any]) -> None:
     """Raise VolumeError if the volume that the manifest records can't be made here, or not without harm."""
     options = recorded["options"]
-    if any(volumes.REDACTED in value for value in options.values()):
+    if any(REDACTED in value for value in options.values()):
         raise VolumeError(
             f"volume {target} doesn't exist, and the backup doesn't record the passwords in its driver options; create "
             "the volume first; nothing was changed"
@@ -151,8 +151,8 @@ def _removing(client: Client, name: str) -> Callable[..., None]:
             path = volumes.direct(volumes.find(client.volumes(), name))
             if path is None or not os.listdir(path):  # what has files by now isn't what was made here
                 client.remove_volume(name)
-        except DrydockError as second:
-            raise VolumeError(f"{error}; and volume {name}, made for it, is still there: {second}") from error
+        except (DrydockError, OSError) as second:
+            raise VolumeError(f"{error}; and volume {name}, made for it, can't be removed: {second}") from error
 
     return leave
 
@@ -189,11 +189,11 @@ def _extract(
             outcomes = pipeline.run(stages, feed=_feed(descriptor), listing=members)
         bad = pipeline.failed(outcomes) or outcomes[-1]
         if bad.status != 0 or bad.said:
-            raise PipelineError(f"volume {name}: {bad}; what was extracted is removed, the volume is empty")
+            raise PipelineError(f"volume {name}: {bad}; what was extracted is removed, the volume is as it was")
         expected = manifest["content"]["entries"]
         if members.count != expected:
             raise IntegrityError(
                 f"volume {name}: the archive held {members.count} entries, its manifest says {expected}; what was "
-                "extracted is removed, the volume is empty"
+                "extracted is removed, the volume is as it was"
             )
         staged.commit()

@@ -80,9 +80,15 @@ class Staging:
 
     @contextlib.contextmanager
     def filling(self) -> Iterator[None]:
-        """The time in which files are written into it: they go to disk meanwhile."""
-        with writeback.meanwhile(self._descriptor):
-            yield
+        """The time in which files are written into it: they go to disk meanwhile. Raise VolumeError if they can't."""
+        try:
+            with writeback.meanwhile(self._descriptor):
+                yield
+        except OSError as error:
+            raise VolumeError(
+                f"volume {self._name}: what was extracted can't be written to disk: {reason(error)}; it is removed, "
+                "the volume is as it was"
+            ) from error
 
     def commit(self) -> None:
         """Make the staged tree the volume's contents, with the root's own owner, mode, times and xattrs, safe on disk.
@@ -110,7 +116,7 @@ class Staging:
                 raise
             raise VolumeError(
                 f"volume {self._name}: the restored tree can't be put in place: {error}; it is removed, the "
-                "volume is empty"
+                "volume is as it was"
             ) from error
 
     def _take_back(self, moved: Sequence[str]) -> None:

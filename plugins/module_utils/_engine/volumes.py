@@ -13,13 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .client import Client
-from .errors import UsageError, VolumeError
-
-#: Stands in a manifest for what is secret.
-REDACTED = "(not recorded)"
+from .errors import REDACTED, UsageError, VolumeError, redact
 
 _SECRET = re.compile("pass|secret|token|credential|key", re.IGNORECASE)
-_SECRET_MOUNT_OPTION = re.compile(r"((?:^|,)(?:password2?|passwd|pass|secret)=)[^,]*")
 
 
 @dataclass(frozen=True)
@@ -58,7 +54,7 @@ class Volume:
 
 def _redacted(key: str, value: str) -> str:
     """An option as a manifest may show it: passwords are replaced, those among mount options too."""
-    return REDACTED if _SECRET.search(key) else _SECRET_MOUNT_OPTION.sub(rf"\g<1>{REDACTED}", value)
+    return REDACTED if _SECRET.search(key) else redact(value)
 
 
 def find(known: Mapping[str, dict[str, Any]], name: str) -> Volume:

@@ -28,14 +28,19 @@ def sync(descriptor: int) -> None:
 def meanwhile(descriptor: int) -> Iterator[None]:
     """Sync the file system of ``descriptor`` again and again for the time of the context.
 
-    An error isn't raised here: the kernel reports it to the next sync as well, or the writer has met it.
+    Raise OSError at the end if one of them failed: the kernel reports what couldn't be written once for each open file,
+    so a later sync of the same descriptor would know nothing of it.
     """
     ended = threading.Event()
+    errors: list[OSError] = []
 
     def rounds() -> None:
         while not ended.wait(_PERIOD):
-            with contextlib.suppress(OSError):
+            try:
                 sync(descriptor)
+            except OSError as error:
+                errors.append(error)
+                return
 
     thread = threading.Thread(target=rounds, name="writeback")
     thread.start()
@@ -44,3 +49,5 @@ def meanwhile(descriptor: int) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+    if errors:
+        raise errors[0]
