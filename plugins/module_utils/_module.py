@@ -47,6 +47,14 @@ DOCKER_ARGUMENTS: dict[str, t.Any] = {
     "timeout": {"type": "int", "default": 60, "fallback": (env_fallback, ["DOCKER_TIMEOUT"])},
 }
 
+#: The option of the doc fragment C(_decryption).
+DECRYPTION_ARGUMENTS: dict[str, t.Any] = {
+    "decryption": {
+        "type": "dict",
+        "options": {"identity_file": {"type": "path"}, "passphrase_file": {"type": "path"}},
+    },
+}
+
 #: The options of the doc fragment C(_mounts).
 MOUNT_ARGUMENTS: dict[str, t.Any] = {"helper_image": {"type": "str"}}
 

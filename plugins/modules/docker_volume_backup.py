@@ -19,19 +19,161 @@ description:
     kept.
   - A backup appears in the repository only when all of it is there and safe on disk. The exit status of every
     program that took part is checked. What a failed run wrote is removed.
-  - Containers keep running. What they write meanwhile can make the backup inconsistent. Files that changed, shrank
-    or vanished while they were read are named in a warning and in the manifest.
+  - Containers keep running unless O(quiesce) says otherwise. What they write meanwhile can make the backup
+    inconsistent. Files that changed, shrank or vanished while they were read are named in a warning and in the
+    manifest.
   - An archive can be restored without this collection, with C(zstd) and C(tar).
 options:
   volumes:
     description:
       - The names of the volumes. Each must exist.
+      - Either this or O(selector) is needed.
       - Plain volumes and bind volumes are read where they are on the host. All others (NFS, CIFS, tmpfs, block
         devices, plugins) are mounted by Docker for the time of the read, so that what is backed up is never an
         empty mount point.
     type: list
     elements: str
-    required: true
+  selector:
+    description:
+      - Which of the host's volumes to back up.
+      - A volume is selected if its name matches one of O(selector.names) and it has all of O(selector.labels), as far
+        as these are given, or with O(selector.all), and if nothing in O(selector.exclude) matches its name.
+      - A volume with the label C(drydock.backup=false), on itself or on a container that uses it, is never selected.
+    type: dict
+    suboptions:
+      names:
+        description: Shell patterns of names, such as V(shop_*).
+        type: list
+        elements: str
+      labels:
+        description:
+          - Labels that the volumes have, C(key) or C(key=value).
+          - The labels of the containers that use a volume count too if their keys begin with C(drydock.), so that
+            V(drydock.backup=true) selects what a Compose file marks, on the volume or on the service.
+        type: list
+        elements: str
+      all:
+        description: Select all volumes.
+        type: bool
+        default: false
+      exclude:
+        description: Shell patterns of the names of volumes to leave out.
+        type: list
+        elements: str
+  require_match:
+    description: Fail if the O(selector) matches no volume. By default that is a warning.
+    type: bool
+    default: false
+  quiesce:
+    description:
+      - What to do, for the time of the read, with the running containers that have a volume mounted writable.
+      - V(stop) sends them their stop signal, waits until they have ended, and starts them again. They are never
+        killed. It is right for everything, databases among it, and the service is down meanwhile.
+      - V(pause) freezes their processes. What they have not written yet is missing, as after a power cut.
+      - V(none) lets them run.
+      - The label C(drydock.quiesce) of a container, or else of a volume, overrides this.
+      - Containers that depend on each other, by the labels that Compose gives them, stop and start in that order.
+        Those that did not run are left alone. If the run is interrupted, the next run brings them back.
+    type: str
+    choices: [none, pause, stop]
+    default: none
+  stop_timeout:
+    description:
+      - How long a container may take to end after its stop signal, in seconds.
+      - After that its volumes' backup fails. The container isn't killed, and is started again should it have ended
+        late.
+    type: float
+    default: 60
+  health_timeout:
+    description:
+      - How long a container that was healthy before it was stopped may take to be healthy again, in seconds. After
+        that the task fails, with the backup made.
+    type: float
+    default: 60
+  exec_before:
+    description:
+      - Commands to run in containers before anything is stopped and read, one after the other. If one fails, nothing is
+        backed up.
+      - They are run once for the task, so that all its volumes are read in one window. The label
+        C(drydock.exec-before) of a container holds a line for its shell that is run for its own volumes only.
+    type: list
+    elements: dict
+    suboptions: &hook
+      container:
+        description: The name of a running container.
+        type: str
+        required: true
+      command:
+        description: A command line for the container's C(/bin/sh). Either this or C(argv) is needed.
+        type: str
+      argv:
+        description: A program of the container's, and its arguments.
+        type: list
+        elements: str
+      user:
+        description: The user in the container, by name or number. By default that of the container.
+        type: str
+  exec_after:
+    description:
+      - Commands to run in containers once they are back. They are always run, also after a failure. The label is
+        C(drydock.exec-after).
+    type: list
+    elements: dict
+    suboptions: *hook
+  exec_timeout:
+    description: How long each of these commands may take, in seconds. After that it is killed and counts as failed.
+    type: float
+    default: 600
+  on_change:
+    description:
+      - What it means that files changed, shrank or vanished while they were read.
+      - With V(warn) they are named in a warning, and all of them in the manifest. With V(fail) nothing is published.
+    type: str
+    choices: [warn, fail]
+    default: warn
+  on_read_error:
+    description:
+      - What it means that a file can't be read, because of a damaged disk or because an NFS server refuses root.
+      - With V(fail) nothing is published. With V(warn) all else is backed up, and the manifest names these files.
+        Where only a part of a file could be read, the rest of it is zeros in the archive.
+    type: str
+    choices: [warn, fail]
+    default: fail
+  skip_unchanged:
+    description:
+      - Make no new backup of a volume in which nothing has changed since its newest backup.
+      - That is told from names, sizes, owners, modes, times and inodes. No file is opened, and no container stopped.
+    type: bool
+    default: false
+  verify:
+    description:
+      - How to prove each archive before it is published. The containers run again by then.
+      - With V(archive) it is read back from the disk, checked against its checksum, decompressed to its end, and its
+        entries are counted.
+      - With V(restore) it is also extracted, and the contents, owners, modes, times, ACLs and extended attributes are
+        compared with the volume's, except for what has changed there since.
+      - An archive that is encrypted for public keys is only checked against its checksum, unless there is a
+        O(decryption).
+    type: str
+    choices: [none, archive, restore]
+    default: none
+  verify_directory:
+    description:
+      - The path of a directory on a file system that can hold a volume's files for V(verify=restore), with their owners
+        and attributes.
+    type: path
+    default: /var/tmp
+  parallel:
+    description:
+      - How many volumes to read at a time. The threads that compress are divided among them.
+      - By default as many as there are processors.
+    type: int
+  stall_timeout:
+    description:
+      - After how many seconds in which no byte moves a backup fails, because the file system hangs.
+      - With V(0) it waits for ever.
+    type: float
+    default: 600
   repository:
     description:
       - The absolute path of the directory that gets the backups, on the target.
@@ -49,7 +191,7 @@ options:
   compression_level:
     description:
       - The level, from 1 (fast) to 19 (small) for V(zstd) and from 1 to 9 for V(gzip).
-      - The default is that of the programs, 3 for V(zstd) and 6 for V(gzip).
+      - The default is 2 for V(zstd) and 6 for V(gzip).
     type: int
   encryption:
     description:
@@ -119,6 +261,7 @@ options:
     default: 0
 extends_documentation_fragment:
   - drydock.volumes._repository
+  - drydock.volumes._decryption
   - drydock.volumes._mounts
   - drydock.volumes._docker
   - drydock.volumes._attributes
@@ -126,21 +269,23 @@ attributes:
   check_mode:
     support: full
     details: >-
-      Looks at the volumes, the tools and the repository, and writes nothing. A volume that must be mounted for that is
-      mounted and unmounted again.
+      Looks at the volumes, the containers, the tools and the repository, and writes and stops nothing. A volume that
+      must be mounted for that is mounted and unmounted again.
   diff_mode:
     support: full
-    details: Shows the volumes' backups before and after, those that expire among them.
+    details: >-
+      Shows the volumes' backups before and after, those that expire among them, and the containers that are stopped or
+      paused meanwhile.
   idempotent:
-    support: none
-    details: Each run makes a new backup.
+    support: partial
+    details: Each run makes a new backup, unless O(skip_unchanged) is set and nothing has changed.
 requirements:
   - On the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip).
   - For O(encryption), C(age) or C(gpg).
 notes:
   - Runs on the Docker host and needs root there, because the files belong to the containers' users.
-  - The volumes are backed up one after the other. The failure of one doesn't stop the others. The task then fails,
-    and its result says in RV(failures) what failed and in RV(backups) what was done.
+  - The failure of one volume doesn't stop the others. The task then fails, and its result says in RV(failures) what
+    failed and in RV(backups) what was done.
 seealso:
   - module: drydock.volumes.docker_volume_restore
 """
@@ -171,6 +316,31 @@ EXAMPLES = r"""
         - age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj
         - ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOjFVCyQX2pLyQmtmVKjZ5dK4ndN2PrOkLTmiKPRmYzt
 
+- name: Stop the containers of a database for the time of the read, and prove that the backup restores
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - pgdata
+    repository: /var/backups/volumes
+    quiesce: stop
+    verify: restore
+
+- name: Back up what Compose files mark with the label drydock.backup, if it has changed
+  drydock.volumes.docker_volume_backup:
+    selector:
+      labels:
+        - drydock.backup=true
+    repository: /var/backups/volumes
+    skip_unchanged: true
+
+- name: Have a service write out what it has in memory before its volume is read
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - cache
+    repository: /var/backups/volumes
+    exec_before:
+      - container: cache
+        argv: [redis-cli, save]
+
 - name: Back up every night, and keep a week of nights, a month of Sundays and a year of months
   drydock.volumes.docker_volume_backup:
     volumes:
@@ -195,7 +365,7 @@ EXAMPLES = r"""
 RETURN = r"""
 backups:
   description:
-    - The backups that were made, each with its manifest as it is in the repository.
+    - The backups that were made, each with the essentials of its manifest.
     - In check mode those that would be made, without what is known only afterwards.
   returned: always
   type: list
@@ -238,15 +408,31 @@ backups:
         - What was read. C(bytes) is the sum of the files' sizes, C(allocated_bytes) what they take on disk.
         - C(entries) counts files, directories and all others. C(fingerprint) tells whether a volume has changed
           since.
-        - C(changed_while_read) names the files that changed, shrank or vanished while they were read.
+        - The fingerprint is V(none) if something changed while it was read.
+        - C(changed_while_read) and C(unreadable) count the files that changed, shrank or vanished while they were read,
+          and those that couldn't be read. The manifest names them.
       type: dict
       returned: always
-      sample: {bytes: 4567890, allocated_bytes: 4571136, entries: 789, fingerprint: 5d41…, changed_while_read: []}
+      sample:
+        bytes: 4567890
+        allocated_bytes: 4571136
+        entries: 789
+        fingerprint: 5d41…
+        changed_while_read: 0
+        unreadable: 0
     consistency:
-      description: What was done to containers for the time of the read.
+      description:
+        - What can be said of all containers that could write to the volume, which ones held still for the time of the
+          read, and for how many seconds.
+        - C(ran_meanwhile) names those that were started by somebody else meanwhile; C(quiesce) is V(none) then.
       type: dict
       returned: always
-      sample: {quiesce: none, containers: [], downtime_seconds: 0}
+      sample: {quiesce: stop, containers: [pg], downtime_seconds: 2.7}
+    verification:
+      description: How the archive was verified, and how many seconds that took.
+      type: dict
+      returned: always
+      sample: {method: archive, seconds: 1.4}
     started_at:
       description: When the backup started, in UTC.
       type: str
@@ -257,11 +443,15 @@ backups:
       type: str
       returned: always
       sample: "2026-11-23T10:15:05Z"
-    engine:
-      description: The versions of Docker, this collection and tar, and whether the daemon remaps user namespaces.
-      type: dict
-      returned: always
-      sample: {docker: 20.10.24, drydock: 0.1.0, tar: "1.34", userns: false}
+unchanged:
+  description: The volumes of which O(skip_unchanged) made no backup, with their newest one.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - volume: uploads
+      id: 20261122T101502Z
+      seconds: 0.1
 expired:
   description: The older backups that were removed, or in check mode would be, each with the reason.
   returned: always
@@ -282,13 +472,22 @@ failures:
       error: volume pgdat doesn't exist on this host; did you mean pgdata?
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._engine.backup import Result, backup
+from ..module_utils._engine import verification
+from ..module_utils._engine.backup import Settings, backup
 from ..module_utils._engine.codecs import CODECS
-from ..module_utils._engine.encryption import EXTENSIONS, Encryption
+from ..module_utils._engine.encryption import EXTENSIONS, Decryption, Encryption
+from ..module_utils._engine.grouping import METHODS
+from ..module_utils._engine.hooks import Hook
+from ..module_utils._engine.job import Result
+from ..module_utils._engine.quiesce import Limits
 from ..module_utils._engine.retention import Policy
+from ..module_utils._engine.selection import Selector
 from ..module_utils._module import (
+    DECRYPTION_ARGUMENTS,
     DOCKER_ARGUMENTS,
     MOUNT_ARGUMENTS,
     REPOSITORY_ARGUMENTS,
@@ -299,17 +498,67 @@ from ..module_utils._module import (
 )
 
 COUNTED = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
+HOOKS = {
+    "type": "list",
+    "elements": "dict",
+    "options": {
+        "container": {"type": "str", "required": True},
+        "command": {"type": "str"},
+        "argv": {"type": "list", "elements": "str"},
+        "user": {"type": "str"},
+    },
+    "mutually_exclusive": [("command", "argv")],
+    "required_one_of": [("command", "argv")],
+}
+WARN_FAIL = ("warn", "fail")
 
 
-def diff(result: Result) -> dict[str, dict[str, list[str]]]:
-    """The identifiers of each volume's backups before and after."""
+def diff(result: Result) -> dict[str, dict[str, t.Any]]:
+    """The identifiers of each volume's backups before and after, and the containers that hold still in between."""
     before = {name: sorted(ids) for name, ids in result.earlier.items()}
     after = {name: list(ids) for name, ids in before.items()}
     for made in result.backups:
         after[made["volume"]["name"]].append(made["id"] or "(a new backup)")
     for gone in result.expired:
         after[gone["volume"]] = [each for each in after[gone["volume"]] if each != gone["id"]]
-    return {"before": before, "after": after}
+    held = {name: {"pause": "paused meanwhile", "stop": "stopped meanwhile"}[how] for name, how in result.held.items()}
+    return {"before": {"backups": before, "containers": {}}, "after": {"backups": after, "containers": held}}
+
+
+def essentials(made: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A manifest without what is long, or the same for all."""
+    content = made["content"]
+    lists = {name: len(content[name]) for name in ("changed_while_read", "unreadable")}
+    left = {name: value for name, value in made.items() if name not in ("format", "kind", "engine")}
+    return {**left, "content": {**content, **lists}}
+
+
+def settings(params: dict[str, t.Any]) -> Settings:
+    """The engine's settings out of the module's options."""
+    ours, theirs = params["encryption"], params["decryption"]
+    if theirs is None and ours is not None and ours["passphrase_file"]:
+        theirs = {"passphrase_file": ours["passphrase_file"]}
+    return Settings(
+        compression=params["compression"],
+        compression_level=params["compression_level"],
+        encryption=Encryption.parse(ours),
+        decryption=Decryption.parse(theirs),
+        retention=Policy.parse(params["retention"] or {}),
+        quiesce=params["quiesce"],
+        before=[Hook.parse(hook) for hook in params["exec_before"] or []],
+        after=[Hook.parse(hook) for hook in params["exec_after"] or []],
+        limits=Limits(params["stop_timeout"], params["health_timeout"], params["exec_timeout"]),
+        on_change=params["on_change"],
+        on_read_error=params["on_read_error"],
+        skip_unchanged=params["skip_unchanged"],
+        verify=params["verify"],
+        scratch=params["verify_directory"],
+        parallel=params["parallel"],
+        lock_timeout=params["lock_timeout"],
+        stall_timeout=params["stall_timeout"],
+        require_match=params["require_match"],
+        helper_image=params["helper_image"],
+    )
 
 
 def main() -> None:
@@ -318,7 +567,31 @@ def main() -> None:
         argument_spec={
             **DOCKER_ARGUMENTS,
             **REPOSITORY_ARGUMENTS,
-            "volumes": {"type": "list", "elements": "str", "required": True},
+            **DECRYPTION_ARGUMENTS,
+            "volumes": {"type": "list", "elements": "str"},
+            "selector": {
+                "type": "dict",
+                "options": {
+                    "names": {"type": "list", "elements": "str"},
+                    "labels": {"type": "list", "elements": "str"},
+                    "all": {"type": "bool", "default": False},
+                    "exclude": {"type": "list", "elements": "str"},
+                },
+            },
+            "require_match": {"type": "bool", "default": False},
+            "quiesce": {"type": "str", "choices": list(METHODS), "default": "none"},
+            "stop_timeout": {"type": "float", "default": 60},
+            "health_timeout": {"type": "float", "default": 60},
+            "exec_before": HOOKS,
+            "exec_after": HOOKS,
+            "exec_timeout": {"type": "float", "default": 600},
+            "on_change": {"type": "str", "choices": list(WARN_FAIL), "default": "warn"},
+            "on_read_error": {"type": "str", "choices": list(WARN_FAIL), "default": "fail"},
+            "skip_unchanged": {"type": "bool", "default": False},
+            "verify": {"type": "str", "choices": list(verification.METHODS), "default": "none"},
+            "verify_directory": {"type": "path", "default": "/var/tmp"},  # noqa: S108 a directory of our own in it
+            "parallel": {"type": "int"},
+            "stall_timeout": {"type": "float", "default": 600},
             "compression": {"type": "str", "choices": list(CODECS), "default": "zstd"},
             "compression_level": {"type": "int"},
             "encryption": {
@@ -340,26 +613,25 @@ def main() -> None:
             "lock_timeout": {"type": "float", "default": 0},
             **MOUNT_ARGUMENTS,
         },
+        mutually_exclusive=[("volumes", "selector")],
+        required_one_of=[("volumes", "selector")],
         supports_check_mode=True,
     )
     with failing(module):
+        selector = Selector.parse(module.params["selector"])
         result = backup(
             connect(module),
             repository(module),
-            module.params["volumes"],
+            module.params["volumes"] or [] if selector is None else selector,
             host=host(module),
-            compression=module.params["compression"],
-            compression_level=module.params["compression_level"],
-            encryption=Encryption.parse(module.params["encryption"]),
-            retention=Policy.parse(module.params["retention"] or {}),
-            lock_timeout=module.params["lock_timeout"],
-            helper_image=module.params["helper_image"],
+            settings=settings(module.params),
         )
     for warning in result.warnings:
         module.warn(warning)
     report = {
         "changed": bool(result.backups),
-        "backups": result.backups,
+        "backups": [essentials(made) for made in result.backups],
+        "unchanged": result.unchanged,
         "expired": result.expired,
         "failures": result.failures,
         "diff": diff(result),

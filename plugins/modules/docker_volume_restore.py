@@ -36,24 +36,9 @@ options:
     description: The identifier of the backup, or V(latest) for the newest complete one.
     type: str
     default: latest
-  decryption:
-    description:
-      - The key of an encrypted archive. It is tried before anything is created or written.
-      - Nobody but their owner may have access to the files.
-    type: dict
-    suboptions:
-      identity_file:
-        description:
-          - For C(age), the path of a file with identities, or with an SSH private key.
-          - For C(gpg), the path of a file with an exported secret key.
-        type: path
-      passphrase_file:
-        description:
-          - The path of a file whose first line is the passphrase of an archive that C(gpg) encrypted with one, or
-            that of the secret key in O(decryption.identity_file).
-        type: path
 extends_documentation_fragment:
   - drydock.volumes._repository
+  - drydock.volumes._decryption
   - drydock.volumes._mounts
   - drydock.volumes._docker
   - drydock.volumes._attributes
@@ -144,6 +129,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._engine.encryption import Decryption
 from ..module_utils._engine.restore import LATEST, Result, restore
 from ..module_utils._module import (
+    DECRYPTION_ARGUMENTS,
     DOCKER_ARGUMENTS,
     MOUNT_ARGUMENTS,
     REPOSITORY_ARGUMENTS,
@@ -176,10 +162,7 @@ def main() -> None:
             "volume": {"type": "str", "required": True},
             "source_volume": {"type": "str"},
             "backup": {"type": "str", "default": LATEST},
-            "decryption": {
-                "type": "dict",
-                "options": {"identity_file": {"type": "path"}, "passphrase_file": {"type": "path"}},
-            },
+            **DECRYPTION_ARGUMENTS,
             **MOUNT_ARGUMENTS,
         },
         supports_check_mode=True,

@@ -75,7 +75,7 @@ def test_f05_a_block_device(
 
 def test_f05_a_tmpfs_in_use(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
     volume, target = engine.volume(type="tmpfs", device="tmpfs"), engine.volume()
-    container = engine.run(volume, "sh", "-c", "echo state > /v/state; sleep 3600")
+    container = engine.run(volume, command=("sh", "-c", "echo state > /v/state; sleep 3600"))
     wait_for((engine.path(volume) / "state").exists, "the container's file")
     modules.backup(volume, repository=str(work / "repository"))
     engine.api.remove_container(container, force=True)
@@ -109,7 +109,7 @@ def test_f05_f18_what_cannot_be_mounted(engine: Engine, modules: Modules, work: 
 def test_f05_the_container_ends_in_the_middle(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
     volume = engine.volume(type="tmpfs", device="tmpfs")
     container = engine.run(
-        volume, "sh", "-c", "dd if=/dev/urandom of=/v/noise bs=1M count=16; echo > /v/done; sleep 3600"
+        volume, command=("sh", "-c", "dd if=/dev/urandom of=/v/noise bs=1M count=16; echo > /v/done; sleep 3600")
     )
     wait_for((engine.path(volume) / "done").exists, "the container's files")
     before = records.record(engine.path(volume))
@@ -125,7 +125,7 @@ def test_f05_the_container_ends_in_the_middle(engine: Engine, modules: Modules, 
 def test_f21_a_dead_runs_holder_is_swept(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
     volume = engine.volume(type="tmpfs", device="tmpfs")
     container = engine.run(
-        volume, "sh", "-c", "dd if=/dev/urandom of=/v/noise bs=1M count=96; echo > /v/done; sleep 3600"
+        volume, command=("sh", "-c", "dd if=/dev/urandom of=/v/noise bs=1M count=96; echo > /v/done; sleep 3600")
     )
     wait_for((engine.path(volume) / "done").exists, "the container's files")
     process = modules.start("docker_volume_backup", volumes=[volume], repository=str(work / "repository"), **SLOW)

@@ -1,22 +1,41 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small real disks: files with a file system, mounted through a loop device."""
+"""Small real disks: files with a file system, mounted through a loop device; filled, and broken while in use."""
 
 from __future__ import annotations
 
 import collections.abc as c
 import contextlib
+import errno
+import fcntl
+import os
 import pathlib
+import struct
 import subprocess
+
+# A disk on which every block that is free can be used, and which is small on purpose.
+EXT4 = ("-m", "0", "-b", "4096")
+
+# include/uapi/linux/ext4.h: EXT4_IOC_SHUTDOWN and EXT4_GOING_FLAGS_NOLOGFLUSH
+_SHUTDOWN = 0x8004587D
+_NO_LOG_FLUSH = struct.pack("I", 2)
+_FILLER = "filler"
+
+
+def make(image: pathlib.Path, megabytes: int, *, kind: str = "ext4", options: c.Sequence[str] = ()) -> pathlib.Path:
+    """A file of that size with a new file system in it, made with these options of mkfs."""
+    with open(image, "wb") as file:
+        file.truncate(megabytes << 20)
+    subprocess.run([f"mkfs.{kind}", "-q", *options, image], check=True)
+    return image
 
 
 @contextlib.contextmanager
-def mounted(work: pathlib.Path, megabytes: int, *, kind: str = "ext4") -> c.Iterator[pathlib.Path]:
+def mounted(
+    work: pathlib.Path, megabytes: int, *, kind: str = "ext4", options: c.Sequence[str] = ()
+) -> c.Iterator[pathlib.Path]:
     """A disk of that size with a new file system, mounted; its image is ``disk.img`` in ``work``."""
-    image = work / "disk.img"
-    with open(image, "wb") as file:
-        file.truncate(megabytes << 20)
-    subprocess.run([f"mkfs.{kind}", "-q", image], check=True)
+    image = make(work / "disk.img", megabytes, kind=kind, options=options)
     with attached(image, work / "disk") as point:
         yield point
 
@@ -30,3 +49,77 @@ def attached(device: pathlib.Path | str, point: pathlib.Path) -> c.Iterator[path
         yield point
     finally:
         subprocess.run(["umount", "--lazy", point], check=True)
+
+
+@contextlib.contextmanager
+def device(image: pathlib.Path) -> c.Iterator[str]:
+    """The block device that an image is."""
+    done = subprocess.run(["losetup", "--find", "--show", image], check=True, capture_output=True, text=True)
+    path = done.stdout.strip()
+    try:
+        yield path
+    finally:
+        subprocess.run(["losetup", "--detach", path], check=True)
+
+
+def fill(disk: pathlib.Path, *, left: int = 0) -> None:
+    """Take every block of an ext4 made with EXT4 but ``left``, by a file that unfill() removes."""
+    descriptor = os.open(disk / _FILLER, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        while True:
+            # what is only promised to a file isn't counted yet
+            subprocess.run(["sync", "--file-system", disk], check=True)
+            facts = os.fstatvfs(descriptor)
+            blocks = facts.f_bavail - left
+            size = os.fstat(descriptor).st_size
+            if blocks == 0:
+                return
+            if blocks < 0:
+                os.ftruncate(descriptor, size + blocks * facts.f_frsize)
+                continue
+            with _no_space_is_fine():
+                os.posix_fallocate(descriptor, size, blocks * facts.f_frsize)
+    finally:
+        os.close(descriptor)
+
+
+def fill_inodes(disk: pathlib.Path, *, left: int = 0) -> None:
+    """Take every inode of a disk but ``left``, by empty files that unfill() removes."""
+    os.makedirs(disk / f"{_FILLER}s", exist_ok=True)
+    for number in range(os.statvfs(disk).f_favail - left):
+        (disk / f"{_FILLER}s" / str(number)).touch()
+    assert os.statvfs(disk).f_favail == left
+
+
+def unfill(disk: pathlib.Path) -> None:
+    """Remove what fill() and fill_inodes() made."""
+    subprocess.run(["rm", "-rf", disk / _FILLER, disk / f"{_FILLER}s"], check=True)
+
+
+def make_read_only(disk: pathlib.Path) -> None:
+    """Have an ext4 turn read-only under its users, as after an error of the device: mount(8), "abort"."""
+    subprocess.run(["mount", "-o", "remount,abort", disk], check=True)
+
+
+def unplug(disk: pathlib.Path) -> None:
+    """Have an ext4 fail at everything from now on, as if its device were gone."""
+    descriptor = os.open(disk, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(descriptor, _SHUTDOWN, _NO_LOG_FLUSH)
+    finally:
+        os.close(descriptor)
+
+
+def repair(image: pathlib.Path) -> None:
+    """Check an ext4 that isn't mounted, and repair it."""
+    done = subprocess.run(["e2fsck", "-fy", image], check=False, capture_output=True)
+    assert done.returncode in (0, 1), done
+
+
+@contextlib.contextmanager
+def _no_space_is_fine() -> c.Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise

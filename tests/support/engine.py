@@ -70,18 +70,49 @@ class Engine(contextlib.AbstractContextManager["Engine"]):
         """Remove a volume."""
         self.api.remove_volume(volume)
 
-    def run(self, volume: str, *command: str) -> str:
-        """Start a container that has the volume at /v, and return its id."""
+    def run(
+        self,
+        *volumes: str,
+        command: t.Sequence[str] = ("sleep", "3600"),
+        name: str | None = None,
+        labels: t.Mapping[str, str] | None = None,
+        healthcheck: t.Mapping[str, t.Any] | None = None,
+        mode: str = "rw",
+        start: bool = True,
+        **host_config: t.Any,
+    ) -> str:
+        """Start a container that has the first volume at /v, the second one at /v2, and return its id.
+
+        A volume may be a path of the host's. Without ``init`` its program must itself listen to SIGTERM.
+        """
         self.import_image()
+        places = ["/v", *(f"/v{number}" for number in range(2, len(volumes) + 1))]
+        binds = [f"{volume}:{place}:{mode}" for volume, place in zip(volumes, places, strict=True)]
         container = self.api.create_container(
             IMAGE,
-            list(command) or ["sleep", "3600"],
-            name=self.name(),
-            host_config=self.api.create_host_config(binds=[f"{volume}:/v"], network_mode="none", init=True),
+            list(command),
+            name=name or self.name(),
+            labels=dict(labels or {}),
+            healthcheck=healthcheck,
+            host_config=self.api.create_host_config(
+                binds=binds, **{"network_mode": "none", "init": True, **host_config}
+            ),
         )["Id"]
         self._containers.append(container)
-        self.api.start(container)
+        if start:
+            self.api.start(container)
         return str(container)
+
+    def state(self, container: str) -> str:
+        """What a container does: "running", "paused", "exited"; "removed" if there is none."""
+        try:
+            return str(self.api.inspect_container(container)["State"]["Status"])
+        except docker.errors.NotFound:
+            return "removed"
+
+    def started_at(self, container: str) -> str:
+        """When a container was started the last time."""
+        return str(self.api.inspect_container(container)["State"]["StartedAt"])
 
     def import_image(self) -> None:
         """Make sure that there is the busybox image."""

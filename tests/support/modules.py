@@ -49,7 +49,13 @@ class Modules:
         return subprocess.Popen(
             [*wrapper, sys.executable, "-m", f"{MODULES}.{module}", str(file)],
             cwd="/",
-            env={**os.environ, "PYTHONPATH": str(COLLECTIONS), **(environment or {})},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(COLLECTIONS),
+                # a journal of this test's own: nobody else recovers what it leaves
+                "DRYDOCK_STATE_DIRECTORY": str(self._work / "state"),
+                **(environment or {}),
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

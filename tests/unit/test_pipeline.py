@@ -9,6 +9,8 @@ import gc
 import os
 import pathlib
 import signal
+import tempfile
+import time
 
 import pytest
 
@@ -33,18 +35,18 @@ def sh(script: str, name: str = "sh") -> Stage:
     return Stage(name, ("/bin/sh", "-c", script))
 
 
-def _feed(*pieces: bytes) -> c.Callable[[], memoryview]:
-    waiting = iter(pieces)
-    return lambda: memoryview(next(waiting, b""))
-
-
-def _output(*stages: Stage, feed: c.Callable[[], memoryview] | None = None) -> tuple[list[Outcome], bytes]:
+def _output(*stages: Stage, data: bytes | None = None) -> tuple[list[Outcome], bytes]:
     out = bytearray()
-    return pipeline.run(stages, feed=feed, sink=out.extend), bytes(out)
+    if data is None:
+        return pipeline.run(stages, sink=out.extend), bytes(out)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        return pipeline.run(stages, source=file.fileno(), sink=out.extend), bytes(out)
 
 
 def test_bytes_go_through_all_stages() -> None:
-    outcomes, out = _output(sh("cat"), sh("tr a-z A-Z"), sh("rev"), feed=_feed(b"ab", b"c"))
+    outcomes, out = _output(sh("cat"), sh("tr a-z A-Z"), sh("rev"), data=b"abc")
     assert out == b"CBA"
     assert [outcome.status for outcome in outcomes] == [0, 0, 0]
     assert pipeline.failed(outcomes) is None
@@ -55,16 +57,16 @@ def test_every_exit_status_is_read_in_the_stages_order() -> None:
     assert [(outcome.stage, outcome.status) for outcome in outcomes] == [("a", 3), ("b", 4), ("c", 5)]
 
 
-def test_a_feed_larger_than_all_pipes() -> None:
-    piece = os.urandom(3 << 20)
-    outcomes, out = _output(Stage("cat", CAT), sh("cat"), feed=_feed(*[piece] * 7))
-    assert out == piece * 7
+def test_a_source_larger_than_all_pipes() -> None:
+    data = os.urandom(21 << 20)
+    outcomes, out = _output(Stage("cat", CAT), sh("cat"), data=data)
+    assert out == data
     assert pipeline.failed(outcomes) is None
 
 
-@pytest.mark.parametrize("feed", [None, _feed()], ids=["no feed", "an empty feed"])
-def test_without_input_the_first_stage_reads_an_end(feed: c.Callable[[], memoryview] | None) -> None:
-    assert _output(Stage("cat", CAT), feed=feed)[1] == b""
+@pytest.mark.parametrize("data", [None, b""], ids=["no source", "an empty source"])
+def test_without_input_the_first_stage_reads_an_end(data: bytes | None) -> None:
+    assert _output(Stage("cat", CAT), data=data)[1] == b""
 
 
 def test_without_a_sink_the_output_goes_nowhere() -> None:
@@ -75,7 +77,7 @@ def test_without_a_sink_the_output_goes_nowhere() -> None:
 def test_the_same_stage_may_stand_twice() -> None:
     signal.alarm(1)
     stage = Stage("cat", CAT)
-    assert _output(stage, stage, feed=_feed(b"x"))[1] == b"x"
+    assert _output(stage, stage, data=b"x")[1] == b"x"
 
 
 def test_f02_the_cause_is_who_fell_and_not_who_lost_its_reader() -> None:
@@ -101,7 +103,7 @@ def test_a_reader_that_stops_early_without_an_error_is_a_failure_all_the_same() 
 def test_f02_a_stage_that_is_killed(name: str) -> None:
     names = ("first", "middle", "last")
     stages = [sh("kill -KILL $$", this) if this == name else Stage(this, CAT) for this in names]
-    outcomes, _out = _output(*stages, feed=_feed(*[bytes(1 << 20)] * 8))
+    outcomes, _out = _output(*stages, data=bytes(8 << 20))
     assert str(pipeline.failed(outcomes)) == f"{name} was killed by SIGKILL"
 
 
@@ -127,7 +129,7 @@ def test_a_program_that_cannot_start_ends_the_others(position: int) -> None:
     stages = [Stage("sleep", ("/bin/sleep", "3600")) for _stage in range(2)]
     stages.insert(position, Stage("zstd", ("/no/such/program",)))
     with pytest.raises(PipelineError, match=r"zstd \(/no/such/program\) can't be started: No such file or directory"):
-        pipeline.run(stages, feed=_feed(b"x"), sink=bytearray().extend)
+        pipeline.run(stages, sink=bytearray().extend)
 
 
 def test_a_program_without_permission(tmp_path: pathlib.Path) -> None:
@@ -145,7 +147,7 @@ def _raise(*_arguments: object) -> memoryview:
 
 
 @pytest.mark.parametrize(
-    "ends", [{"sink": _raise}, {"feed": _raise}, {"listing": _raise}], ids=lambda ends: next(iter(ends))
+    "ends", [{"sink": _raise}, {"proceed": _raise}, {"listing": _raise}], ids=lambda ends: next(iter(ends))
 )
 def test_an_exception_ends_every_process(ends: dict[str, c.Callable[..., memoryview]]) -> None:
     stages = [sh(f"echo listed >/dev/fd/{pipeline.LISTING}; exec yes"), sh("trap '' TERM; cat")]
@@ -165,7 +167,7 @@ def test_a_stage_that_talks_a_lot_does_not_block_and_is_cut() -> None:
 def test_all_stages_talk_at_once() -> None:
     loud = 'yes "$0" | head -c 3000000 >&2; cat'
     stages = [Stage(name, ("/bin/sh", "-c", loud, name)) for name in ("a", "b", "c")]
-    outcomes, out = _output(*stages, feed=_feed(*[b"x" * (1 << 20)] * 4))
+    outcomes, out = _output(*stages, data=b"x" * (4 << 20))
     assert len(out) == 4 << 20
     assert [outcome.said[0] for outcome in outcomes] == ["a", "b", "c"]
 
@@ -195,21 +197,29 @@ def test_a_listing_that_nobody_wants_does_not_block() -> None:
 
 @pytest.mark.parametrize("script", ["exit 7", "exec <&-; echo done; exit 7", "head -c 1 >/dev/null; exit 7"])
 def test_a_stage_that_does_not_read_its_input(script: str) -> None:
-    asked = []
-
-    def feed() -> memoryview:
-        asked.append(1)
-        return memoryview(bytes(1 << 20))
-
-    (outcome,) = pipeline.run([sh(script)], feed=feed)
-    assert outcome.status == 7
-    assert len(asked) < 10
+    outcomes, _out = _output(sh(script), data=bytes(8 << 20))
+    assert outcomes[0].status == 7
 
 
-def test_an_endless_feed_stops_with_its_reader_down_the_pipe() -> None:
-    outcomes, out = _output(sh("cat"), sh("cat"), sh("head -c 3"), feed=lambda: memoryview(b"x" * 70_000))
-    assert out == b"xxx"
+def test_an_endless_source_stops_with_its_reader_down_the_pipe() -> None:
+    with open("/dev/zero", "rb") as zeros:
+        out = bytearray()
+        outcomes = pipeline.run([sh("cat"), sh("cat"), sh("head -c 3")], source=zeros.fileno(), sink=out.extend)
+    assert out == bytes(3)
     assert pipeline.failed(outcomes) is not None
+
+
+@pytest.mark.parametrize("script", ["kill -STOP $$", "exec sleep 3600", "exec >&- 2>&-; exec sleep 3600"])
+def test_a_pipe_that_hangs_is_ended(script: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(PipelineError, match=r"no byte has moved for 1 seconds \(.*first is \w \(\w+\)"):
+        pipeline.run([sh(script, "first"), sh("cat", "second")], sink=bytearray().extend, stall_timeout=1)
+    assert 1 <= time.monotonic() - began < 30
+
+
+def test_a_pipe_that_is_slow_does_not_hang() -> None:
+    stages = [sh("for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.3; done"), sh("cat >/dev/null; sleep 0.5")]
+    assert pipeline.failed(pipeline.run(stages, stall_timeout=1.5)) is None
 
 
 def test_the_environment_is_clean_and_the_output_english(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +235,7 @@ def test_processes_get_no_descriptor_of_ours() -> None:
     leak = os.open("/dev/null", os.O_RDONLY)
     os.set_inheritable(leak, True)
     try:
-        _outcomes, out = _output(sh("cat >/dev/null"), sh("cat >/dev/null; ls /proc/self/fd"), feed=_feed(b"x"))
+        _outcomes, out = _output(sh("cat >/dev/null"), sh("cat >/dev/null; ls /proc/self/fd"), data=b"x")
     finally:
         os.close(leak)
     assert out.split() == [b"0", b"1", b"2", b"3"]  # 3 is the directory that ls reads
@@ -240,5 +250,5 @@ def test_a_hundred_runs_leave_no_descriptor() -> None:
     before = sorted(os.listdir("/proc/self/fd"))
     for number in range(100):
         stages = [sh(f"cat; : {pipeline.LISTING}"), sh(f"exit {number % 2}")]
-        pipeline.run(stages, feed=_feed(b"x" * 100), sink=bytearray().extend)
+        pipeline.run(stages, sink=bytearray().extend)
     assert sorted(os.listdir("/proc/self/fd")) == before

@@ -24,6 +24,10 @@ _CHANGED = re.compile(
     r"tar: (?P<name>.+): "
     r"(?:file changed as we read it|File removed before we read it|File shrank by \d+ bytes?; padding with zeros)"
 )
+_UNREADABLE = re.compile(
+    r"tar: (?P<name>.+): (?:Cannot (?:open|read|stat|readlink|savedir|change to)|Read error at byte \d+, while reading "
+    r"\d+ bytes?): .+"
+)
 # tar says at its end that it will exit 1 because of what it said before.
 _EPILOGUE = re.compile(r"tar: (?:Exiting with failure status due to previous errors|Error is not recoverable.*)")
 _SOCKET = re.compile(r"tar: .+: socket ignored")
@@ -33,12 +37,14 @@ _SOCKET = re.compile(r"tar: .+: socket ignored")
 class Reading:
     """What tar said while it read a tree.
 
-    ``changed`` are the names, quoted as tar quotes them, of the files that changed, shrank or vanished meanwhile;
-    ``notes`` is whatever else it said while it still did its work: a file system mounted inside, for instance.
+    ``changed`` are the names, quoted as tar quotes them, of the files that changed, shrank or vanished meanwhile, and
+    ``unreadable`` those of the files that it couldn't read, or not to their end; ``notes`` is whatever else it said
+    while it still did its work: a file system mounted inside, for instance.
     """
 
     changed: tuple[str, ...]
     notes: tuple[str, ...]
+    unreadable: tuple[str, ...] = ()
 
 
 def create(tar: str, tree: str) -> Stage:
@@ -71,7 +77,8 @@ def create(tar: str, tree: str) -> Stage:
 def extract(tar: str, target: str) -> Stage:
     """The stage that reads a tar stream and makes its tree in the directory ``target``, owners and all.
 
-    tar exits 0 where it couldn't set an xattr or an ACL, and only says so: what it says is a failure too.
+    tar exits 0 where it couldn't set an xattr or an ACL, and only says so: what it says is a failure too. It reads and
+    writes in blocks of 64 KiB: with its own 10 KiB a restore of real files took a fifth longer.
     """
     return Stage(
         "tar",
@@ -79,6 +86,7 @@ def extract(tar: str, target: str) -> Stage:
             tar,
             "--extract",
             "--file=-",
+            "--blocking-factor=128",
             f"--directory={target}",
             *_METADATA,
             "--preserve-permissions",
@@ -90,23 +98,26 @@ def extract(tar: str, target: str) -> Stage:
     )
 
 
-def reading(outcome: Outcome) -> Reading | None:
+def reading(outcome: Outcome, *, tolerant: bool = False) -> Reading | None:
     """Sort what tar said while it read, or return None if it failed.
 
-    Exit status 1 stands for files that changed meanwhile, and for nothing else that we accept.
+    Exit status 1 stands for files that changed meanwhile, and for nothing else that we accept. Status 2 stands, among
+    others, for files that can't be read, which only a ``tolerant`` caller accepts.
     """
-    if outcome.status not in (0, 1):
+    if outcome.status not in (0, 1, 2) or (outcome.status == 2 and not tolerant):
         return None
-    changed, notes = [], []
+    changed, unreadable, notes = [], [], []
     for line in outcome.said:
-        match = _CHANGED.fullmatch(line)
+        match, failure = _CHANGED.fullmatch(line), _UNREADABLE.fullmatch(line)
         if match is not None:
             changed.append(match["name"])
+        elif failure is not None:
+            unreadable.append(failure["name"])
         elif not _SOCKET.fullmatch(line) and not _EPILOGUE.fullmatch(line):
             notes.append(line)
-    if outcome.status == 1 and not changed:
+    if (outcome.status == 1 and not changed) or (outcome.status == 2 and (notes or not unreadable)):
         return None
-    return Reading(tuple(dict.fromkeys(changed)), tuple(notes))
+    return Reading(tuple(dict.fromkeys(changed)), tuple(notes), tuple(dict.fromkeys(unreadable)))
 
 
 #: A member with a longer name, in bytes, can be stored but not extracted with its xattrs, or not at all.

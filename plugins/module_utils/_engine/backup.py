@@ -5,207 +5,276 @@
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from . import archive, codecs, expiry, mounts, names, pipeline, tools, volumes
+from . import codecs, expiry, grouping, mounts, names, quiesce, tools, volumes
 from .client import Client
-from .encryption import Encryption
-from .errors import DrydockError, PipelineError, VolumeError
-from .manifest import FORMAT
+from .encryption import Decryption, Encryption
+from .errors import DrydockError, UsageError
+from .grouping import Group
+from .hooks import Hook
+from .job import Job, Means, Result
+from .quiesce import Limits, Window
 from .repository import Directory
 from .retention import Policy
-from .survey import Survey, survey
+from .selection import Selector, select
 from .version import VERSION
+from .workers import Workers
 
 
-@dataclass
-class Result:
-    """What a run did. ``backups`` holds a manifest each, with ``path`` (of the archive; None in check mode) and
-    ``seconds`` added; ``expired`` what the retention policy let go, see expiry.expire; ``failures`` a volume's name and
-    the error each; ``earlier`` the identifiers that were there before, by volume."""
+@dataclass(frozen=True)
+class Settings:
+    """How to back up.
 
-    backups: list[dict[str, Any]] = field(default_factory=list)
-    expired: list[dict[str, Any]] = field(default_factory=list)
-    failures: list[dict[str, str]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    earlier: dict[str, list[str]] = field(default_factory=dict)
+    ``quiesce`` (none, pause, stop) is for the containers whose labels and whose volumes' labels say nothing; ``before``
+    and ``after`` are run once, around the reads. ``on_change`` and ``on_read_error`` (warn, fail) say what files are
+    that changed while they were read, or couldn't be read. ``verify`` is none, archive or restore; the last one needs
+    room in the directory ``scratch``, and both need ``decryption`` where the archive is encrypted for keys that this
+    host doesn't have. ``helper_image`` is for mounts.reach. Times are in seconds.
+    """
+
+    compression: str = "zstd"
+    compression_level: int | None = None
+    encryption: Encryption | None = None
+    decryption: Decryption | None = None
+    retention: Policy = field(default_factory=Policy)
+    quiesce: str = "none"
+    before: Sequence[Hook] = ()
+    after: Sequence[Hook] = ()
+    limits: Limits = field(default_factory=Limits)
+    on_change: str = "warn"
+    on_read_error: str = "fail"
+    skip_unchanged: bool = False
+    verify: str = "none"
+    scratch: str = "/var/tmp"  # noqa: S108 only a directory of our own in it is written to
+    parallel: int | None = None
+    lock_timeout: float = 0
+    stall_timeout: float = 600
+    require_match: bool = False
+    helper_image: str | None = None
 
 
 def backup(
-    client: Client,
-    repository: Directory,
-    wanted: Sequence[str],
-    *,
-    host: str,
-    compression: str = "zstd",
-    compression_level: int | None = None,
-    encryption: Encryption | None = None,
-    retention: Policy | None = None,
-    lock_timeout: float = 0,
-    helper_image: str | None = None,
+    client: Client, repository: Directory, wanted: Sequence[str] | Selector, *, host: str, settings: Settings
 ) -> Result:
-    """Back up the volumes called ``wanted`` under ``host``, one after the other.
+    """Back up volumes, by their names or by a selector, under ``host``.
 
-    One volume's failure doesn't stop the others; it is in the result, and nothing of that volume's expires.
-    ``helper_image`` is for mounts.reach. Raise DrydockError, with nothing changed, for what concerns all of them. With
-    a read-only repository (check mode) everything happens but the reading and the writing: the result holds the
-    manifests as far as they can be known.
+    One volume's failure doesn't stop the others; it is in the result, and nothing of that volume's expires. Raise
+    DrydockError, with nothing changed, for what concerns all of them. With a read-only repository (check mode)
+    everything happens but stopping, reading and writing: the result holds the manifests as far as they can be known.
     """
     volumes.require_local(client)
-    run = _Run(client, repository, host, compression, compression_level, encryption, lock_timeout)
-    policy = retention or Policy()
+    _require_sense(settings)
+    result = Result()
+    names.path_component("host", host)
+    tar, tar_version = tools.gnu_tar()
+    codec = codecs.codec(settings.compression)
+    codec.compressor(settings.compression_level)
+    if not repository.read_only:
+        result.warnings += quiesce.recover(client, settings.limits)
+    elif quiesce.unfinished():
+        result.warnings.append("a run was interrupted; what it left stopped would be started again")
     if not repository.check():
         what = "would be" if repository.read_only else "is"
-        run.result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
-    known = client.volumes()
-    found = []
-    for name in dict.fromkeys(wanted):
-        with run.noting(name):
-            names.path_component("volume", name)
-            found.append(volumes.find(known, name))
-    with mounts.reach(client, found, helper_image) as places:
-        for volume in found:
-            with run.noting(volume.name):
-                run.one(volume, places.path(volume.name))
-    for made in run.result.backups:
-        with run.noting(made["volume"]["name"]):
-            run.expire(made, policy)
-    return run.result
-
-
-class _Run:
-    """What all volumes of a run share."""
-
-    def __init__(
-        self,
-        client: Client,
-        repository: Directory,
-        host: str,
-        compression: str,
-        compression_level: int | None,
-        encryption: Encryption | None,
-        lock_timeout: float,
-    ) -> None:
-        self.result = Result()
-        self._repository = repository
-        self._host = names.path_component("host", host)
-        self._codec = codecs.codec(compression)
-        self._encryption = encryption
-        self._filters = self._codec.compressor(compression_level) + ([encryption.stage] if encryption else [])
-        self._extension = self._codec.extension + (encryption.extension if encryption else "")
-        self._lock_timeout = lock_timeout
-        self._tar, tar_version = tools.gnu_tar()
-        self._engine = {
+        result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
+    known, containers = client.volumes(), client.all_containers()
+    found = _find(known, containers, wanted, settings, result)
+    workers = Workers(min(settings.parallel or _processors(), max(1, len(found))))
+    threads = -(-_processors() // workers.number) if workers.number > 1 else 0
+    compressor = codec.compressor(settings.compression_level, threads)
+    means = Means(
+        repository=repository,
+        host=host,
+        tar=tar,
+        codec=codec,
+        encryption=settings.encryption,
+        decryption=settings.decryption,
+        filters=compressor + ([settings.encryption.stage] if settings.encryption else []),
+        engine={
             "docker": client.version,
             "drydock": VERSION,
             "tar": tar_version,
             "userns": client.user_namespaces(),
-        }
+        },
+        on_change=settings.on_change,
+        on_read_error=settings.on_read_error,
+        skip_unchanged=settings.skip_unchanged,
+        verify=settings.verify,
+        scratch=settings.scratch,
+        lock_timeout=settings.lock_timeout,
+        stall_timeout=settings.stall_timeout,
+        proceed=workers.proceed,
+        result=result,
+    )
+    with mounts.reach(client, found, settings.helper_image) as places:
+        reached = []
+        for volume in found:
+            with result.noting(volume.name):
+                places.path(volume.name)
+                reached.append(volume)
+        groups, errors = grouping.groups(reached, containers, settings.quiesce, settings.before, settings.after)
+        for name, error in errors.items():
+            result.failures.append({"volume": name, "error": str(error)})
+        by_name = {volume.name: volume for volume in reached}
+        made = [_Group(client, means, group, settings.limits, by_name, places) for group in groups]
+        workers.run(made)
+    for window in made:
+        window.await_health()
+    _in_order(result, [volume.name for volume in found])
+    for done in result.backups:
+        with result.noting(done["volume"]["name"]):
+            result.expired += _expire(repository, host, done, settings)
+    return result
 
-    @contextlib.contextmanager
-    def noting(self, name: str) -> Iterator[None]:
-        """Note an error as the failure of the volume ``name``, and go on."""
+
+class _Group:
+    """Volumes that are read in one window: what the workers open, do and close."""
+
+    def __init__(
+        self,
+        client: Client,
+        means: Means,
+        group: Group,
+        limits: Limits,
+        by_name: dict[str, volumes.Volume],
+        places: mounts.Places,
+    ) -> None:
+        self._means = means
+        self._client = client
+        self._group = group
+        self._window = Window(client, group, limits, means.proceed)
+        self._volumes = [by_name[name] for name in group.volumes]
+        self._places = places
+        self._jobs: list[Job] = []
+
+    def open(self) -> Sequence[Any]:
+        """Begin each backup, and have the containers hold still if there is anything to read."""
+        jobs = [Job(self._means, volume, self._places.path(volume.name)) for volume in self._volumes]
         try:
-            yield
+            for job in jobs:
+                if job.begin():
+                    self._jobs.append(job)
+            if self._jobs:
+                self._hold()
+        except BaseException as error:
+            for job in self._jobs:
+                job.finish({})
+            if not isinstance(error, DrydockError):
+                raise
+            for job in self._jobs:
+                self._fail(job.volume.name, error)
+            self._note()
+            return []
+        return [job.read for job in self._jobs]
+
+    def close(self) -> Sequence[Any]:
+        """See who ran meanwhile, bring the containers back, and leave the rest of the work for later."""
+        try:
+            self._window.look(self._volumes)
         except DrydockError as error:
-            self.result.failures.append({"volume": name, "error": str(error)})
+            self._window.failures.append(f"which containers ran meanwhile is not known: {error}")
+        self._window.close()
+        self._note()
+        return [partial(job.finish, self._consistency(job.volume.name)) for job in self._jobs]
 
-    def one(self, volume: volumes.Volume, tree: str) -> None:
-        """Back up one volume, whose files are in the directory ``tree``, and add it to the result."""
-        began = time.monotonic()
-        earlier, problems = self._repository.backups(self._host, volume.name)
-        self.result.earlier[volume.name] = [manifest["id"] for manifest in earlier]
-        self.result.warnings += problems
-        if self._repository.read_only:
-            manifest, path = self._manifest(volume, names.iso(names.utc_now()), _survey(volume.name, tree)), None
+    def await_health(self) -> None:
+        """Wait for the containers to be healthy again, as they were."""
+        self._window.await_health()
+        self._note()
+
+    def _hold(self) -> None:
+        for member in self._group.members:
+            self._means.result.held[member.name] = member.method
+        if self._means.repository.read_only:
+            quiesce.require_returning(self._client, self._group)
         else:
-            manifest, path = self._store(volume, tree)
-        seconds = round(time.monotonic() - began, 3)
-        self.result.backups.append({**manifest, "path": path, "seconds": seconds})
+            self._window.open()
 
-    def expire(self, made: dict[str, Any], policy: Policy) -> None:
-        """Let go what the policy doesn't keep any more, now that there is a good new backup."""
-        now = names.utc_now()
-        self.result.expired += expiry.expire(
-            self._repository,
-            self._host,
-            made["volume"]["name"],
-            policy,
-            now,
-            planned=None if made["id"] else names.stamp(now),
-            lock_timeout=self._lock_timeout,
-        )
+    def _note(self) -> None:
+        """Pass on what the window has to say, once."""
+        names_ = ", ".join(self._group.volumes)
+        for failure in self._window.failures:
+            self._fail(names_, failure)
+        self._means.result.warnings += [f"volume {names_}: {note}" for note in self._window.notes]
+        self._window.failures.clear()
+        self._window.notes.clear()
 
-    def _store(self, volume: volumes.Volume, tree: str) -> tuple[dict[str, Any], str]:
-        started = names.utc_now()
-        # The fingerprint is of the time before the read: whatever changes later makes a different one.
-        found = _survey(volume.name, tree)
-        with self._repository.begin(
-            self._host, volume.name, self._extension, started, self._lock_timeout
-        ) as publication:
-            members = archive.Members()
-            outcomes = pipeline.run(
-                [archive.create(self._tar, tree), *self._filters], sink=publication.write, listing=members
-            )
-            reading = archive.reading(outcomes[0])
-            bad = pipeline.failed(outcomes if reading is None else outcomes[1:])
-            if reading is None or bad is not None:
-                raise PipelineError(f"volume {volume.name}: {bad}; nothing was added to the repository")
-            manifest = self._manifest(volume, names.iso(started), found)
-            manifest["id"] = publication.id
-            manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
-            manifest["content"].update(entries=members.count, changed_while_read=list(reading.changed))
-            path = publication.publish(manifest)
-        self._report(volume.name, reading)
-        return manifest, path
+    def _fail(self, name: str, error: object) -> None:
+        self._means.result.failures.append({"volume": name, "error": f"volume {name}: {error}"})
 
-    def _report(self, name: str, reading: archive.Reading) -> None:
-        if reading.changed:
-            some = ", ".join(reading.changed[:5]) + (", …" if len(reading.changed) > 5 else "")
-            self.result.warnings.append(
-                f"volume {name}: {len(reading.changed)} file(s) changed, shrank or vanished while they were read, so "
-                f"the backup may hold them in a state that never was: {some}"
-            )
-        self.result.warnings += [f"volume {name}: {note}" for note in reading.notes]
-
-    def _manifest(self, volume: volumes.Volume, started: str, found: Survey) -> dict[str, Any]:
+    def _consistency(self, name: str) -> dict[str, Any]:
+        """What the manifest says about how the volume was read."""
+        ran = self._window.intruders.get(name)
+        held = self._group.names[name]
         return {
-            "format": FORMAT,
-            "id": None,
-            "host": self._host,
-            "kind": "volume",
-            "volume": volume.description(),
-            "archive": {
-                "file": None,
-                "bytes": None,
-                "sha256": None,
-                "compression": self._codec.name,
-                "encryption": self._encryption.record() if self._encryption else None,
-            },
-            "content": {
-                "bytes": found.bytes,
-                "allocated_bytes": found.allocated,
-                "entries": found.entries,
-                "fingerprint": found.fingerprint,
-                "changed_while_read": [],
-            },
-            "consistency": {"quiesce": "none", "containers": [], "downtime_seconds": 0},
-            "started_at": started,
-            "finished_at": names.iso(names.utc_now()),
-            "engine": self._engine,
+            "quiesce": "none" if ran else self._group.method[name],
+            "containers": list(held),
+            "downtime_seconds": round(self._window.downtime, 3) if held else 0,
+            **({"ran_meanwhile": sorted(set(ran))} if ran else {}),
         }
 
 
-def _survey(name: str, tree: str) -> Survey:
-    """Walk the tree. Raise VolumeError if tar could store it but not restore it."""
-    found = survey(tree)
-    if found.too_long:
-        raise VolumeError(
-            f"volume {name}: {found.too_long} path(s) in it are longer than the {archive.LONGEST_MEMBER} bytes that "
-            "tar can restore; give their directories shorter names; nothing was added to the repository"
+def _require_sense(settings: Settings) -> None:
+    """Raise UsageError for settings that can't go together."""
+    encryption = settings.encryption
+    if settings.verify == "restore" and encryption and settings.decryption is None:
+        raise UsageError(
+            "verify: restore must decrypt the archive; give decryption, or use verify: archive, which then checks the "
+            "checksum only"
         )
+    if settings.parallel is not None and settings.parallel < 1:
+        raise UsageError(f"parallel is {settings.parallel}; it must be 1 or more")
+
+
+def _find(
+    known: dict[str, dict[str, Any]],
+    containers: Sequence[dict[str, Any]],
+    wanted: Sequence[str] | Selector,
+    settings: Settings,
+    result: Result,
+) -> list[volumes.Volume]:
+    """The volumes that are wanted. Those that don't exist are noted as failures."""
+    if isinstance(wanted, Selector):
+        selected = select(known, containers, wanted)
+        if not selected:
+            if settings.require_match:
+                raise UsageError("the selector matches no volume of this host, and require_match is set")
+            result.warnings.append("the selector matches no volume of this host: nothing was backed up")
+        wanted = selected
+    found = []
+    for name in dict.fromkeys(wanted):
+        with result.noting(name):
+            names.path_component("volume", name)
+            found.append(volumes.find(known, name))
     return found
+
+
+def _expire(repository: Directory, host: str, made: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+    """Let go what the policy doesn't keep any more, now that there is a good new backup."""
+    now = names.utc_now()
+    return expiry.expire(
+        repository,
+        host,
+        made["volume"]["name"],
+        settings.retention,
+        now,
+        planned=None if made["id"] else names.stamp(now),
+        lock_timeout=settings.lock_timeout,
+    )
+
+
+def _in_order(result: Result, order: Sequence[str]) -> None:
+    """Bring what the workers noted into the order in which it was asked for."""
+    place = {name: number for number, name in enumerate(order)}
+    result.backups.sort(key=lambda made: place[made["volume"]["name"]])
+    result.unchanged.sort(key=lambda left: place[left["volume"]])
+    result.failures.sort(key=lambda failure: place.get(failure["volume"], -1))
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))

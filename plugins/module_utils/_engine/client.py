@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +87,53 @@ class Client:
             found = self._api.containers(all=True, filters={"volume": volume})
         # the filter also matches a mount's destination, hence the second look
         return [c for c in found if any(mount.get("Name") == volume for mount in c.get("Mounts") or [])]
+
+    def all_containers(self) -> list[dict[str, Any]]:
+        """Every container in any state, as the list endpoint shows them, in one request."""
+        with self._explained("list containers"):
+            return list(self._api.containers(all=True))
+
+    def container(self, container: str) -> dict[str, Any] | None:
+        """All about one container, or None if there is none of this name or identifier."""
+        with self._explained(f"inspect the container {container}"), contextlib.suppress(docker.errors.NotFound):
+            return dict(self._api.inspect_container(container))
+        return None
+
+    def signal_container(self, container: str, signal: str) -> None:
+        """Send a signal to a container's first process, and see the container as ended by hand when that ends."""
+        with self._explained(f"send {signal} to the container {container}"):
+            self._api.kill(container, signal)
+
+    def stop_container(self, container: str, timeout: float) -> None:
+        """Stop a container: end it by a signal, and kill it after ``timeout`` seconds."""
+        with self._explained(f"stop the container {container}"):
+            self._api.stop(container, timeout=round(timeout))
+
+    def start_container(self, container: str) -> None:
+        """Start a container that exists."""
+        with self._explained(f"start the container {container}"):
+            self._api.start(container)
+
+    def pause_container(self, container: str) -> None:
+        """Freeze the processes of a container."""
+        with self._explained(f"pause the container {container}"):
+            self._api.pause(container)
+
+    def unpause_container(self, container: str) -> None:
+        """Let the processes of a container go on."""
+        with self._explained(f"unpause the container {container}"):
+            self._api.unpause(container)
+
+    def execution(self, container: str, argv: Sequence[str], user: str | None) -> tuple[str, Iterator[bytes]]:
+        """Start a command in a running container; return the identifier of the execution, and what it prints."""
+        with self._explained(f"run a command in the container {container}"):
+            made = self._api.exec_create(container, list(argv), user=user or "")["Id"]
+            return made, self._api.exec_start(made, stream=True)
+
+    def executed(self, execution: str) -> dict[str, Any]:
+        """All about an execution: ``Running``, ``ExitCode``, ``Pid`` (on the host)."""
+        with self._explained("inspect an execution"):
+            return dict(self._api.exec_inspect(execution))
 
     def import_empty_image(self, image: str, label: str) -> None:
         """Make sure that there is an image with nothing in it."""

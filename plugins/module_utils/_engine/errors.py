@@ -48,6 +48,14 @@ class IntegrityError(DrydockError):
     """Stored data is not what its manifest says it is."""
 
 
+class ContainerError(DrydockError):
+    """A container can't be stopped, paused or brought back, or a command in it failed."""
+
+
+class StateError(DrydockError):
+    """The journal, or other state that we keep on the host, can't be read or written."""
+
+
 class PipelineError(DrydockError):
     """A process of a pipe failed."""
 

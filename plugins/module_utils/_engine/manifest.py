@@ -19,11 +19,11 @@ from .errors import IntegrityError
 FORMAT = 1
 
 # The keys that a reader relies on, by section (the top has none), with the types they must have.
-_NEEDED: dict[str, dict[str, type]] = {
+_NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "": {"id": str, "host": str, "kind": str, "started_at": str, "finished_at": str},
     "volume": {"name": str, "driver": str, "options": dict, "labels": dict},
     "archive": {"file": str, "bytes": int, "sha256": str, "compression": str},
-    "content": {"bytes": int, "entries": int, "fingerprint": str, "changed_while_read": list},
+    "content": {"bytes": int, "entries": int, "fingerprint": (str, type(None)), "changed_while_read": list},
 }
 _MISSING = object()
 
@@ -73,7 +73,7 @@ def _check(manifest: Any) -> None:
         raise ValueError(f"'id' is {manifest['id']!r}")
 
 
-def _check_value(key: str, value: Any, kind: type) -> None:
+def _check_value(key: str, value: Any, kind: type | tuple[type, ...]) -> None:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise ValueError(f"{key!r} is missing or of the wrong type")
     if isinstance(value, int) and value < 0:

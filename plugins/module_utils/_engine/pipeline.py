@@ -4,7 +4,7 @@
 """Processes joined by pipes, as a shell joins them, but with every exit status and every stderr read.
 
 One thread and one selector serve all ends, so that a process that talks on stderr can't block one that moves data, and
-a process that hangs can be left behind.
+a process that hangs is noticed and left behind.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from . import tools
 from .errors import PipelineError, reason
+from .stall import Stall
 
 #: Bytes moved at a time, and the size asked for each pipe.
 CHUNK = 1 << 20
@@ -28,6 +29,9 @@ LISTING = "\0listing\0"
 
 _F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ exists from Python 3.10
 _STDERR_KEPT = 1 << 20
+# Seconds between two looks at whether anything moves, and those that a killed process gets to be gone.
+_TICK = 0.5
+_DYING = 10
 
 
 @dataclass(frozen=True)
@@ -77,20 +81,23 @@ def _signal(number: int) -> str:
 def run(
     stages: Sequence[Stage],
     *,
-    feed: Callable[[], memoryview] | None = None,
+    source: int | None = None,
     sink: Callable[[memoryview], object] | None = None,
     listing: Callable[[memoryview], object] | None = None,
+    stall_timeout: float = 0,
+    proceed: Callable[[], object] | None = None,
 ) -> list[Outcome]:
     """Run the stages, each one's output the next one's input, and return how each ended.
 
-    ``feed`` is called for the first stage's input (bytes; empty at the end), ``sink`` with the last stage's output,
-    ``listing`` with what the stage that has LISTING in its arguments writes there. An exception out of any of them
-    ends every process and goes on to the caller. Raise PipelineError if a program can't be started.
+    ``source`` is the descriptor that the first stage reads (None: nothing), ``sink`` is called with the last stage's
+    output, ``listing`` with what the stage that has LISTING in its arguments writes there, and ``proceed`` now and
+    then. An exception out of any of them ends every process and goes on to the caller. Raise PipelineError if a program
+    can't be started, or if for ``stall_timeout`` seconds (0: for ever) no process reads or writes a byte.
     """
     pump = _Pump()
     try:
-        pump.start(stages, feed, sink, listing)
-        return pump.run()
+        pump.start(stages, source, sink, listing)
+        return pump.run(Stall(pump.processes(), stall_timeout), proceed or _nothing)
     finally:
         pump.end()
 
@@ -106,6 +113,19 @@ def _ignore(_data: memoryview) -> None:
     """Take what nobody asked for."""
 
 
+def _gone(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Wait for a process to end, so long at most; return whether it has."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _nothing() -> None:
+    """Have no reason to stop."""
+
+
 class _Pump:
     """The ends of the pipes that are ours, and the processes on their other ends."""
 
@@ -118,39 +138,47 @@ class _Pump:
     def start(
         self,
         stages: Sequence[Stage],
-        feed: Callable[[], memoryview] | None,
+        source: int | None,
         sink: Callable[[memoryview], object] | None,
         listing: Callable[[memoryview], object] | None,
     ) -> None:
         """Start every stage. What is theirs is closed here, so that the end of one's output reaches the next."""
         null = self._own(os.open(os.devnull, os.O_RDWR))
-        upstream = null
-        if feed is not None:
-            upstream, ours = self._pipe()
-            self._send(ours, feed)
+        upstream = null if source is None else source
         for number, stage in enumerate(stages, start=1):
             last = number == len(stages)
             read, write = (null, null) if last and sink is None else self._pipe()
             self._spawn(stage, upstream, write, listing)
-            for end in {upstream, write} - {null}:
+            for end in {upstream, write} - {null, source}:
                 self._close(end)
             if last and sink is not None:
                 self._receive(read, sink)
             upstream = read
 
-    def run(self) -> list[Outcome]:
+    def processes(self) -> dict[int, str]:
+        """The stages' names, by the identifiers of their processes."""
+        return {process.pid: stage.name for stage, process, _said in self._processes}
+
+    def run(self, stall: Stall, proceed: Callable[[], object]) -> list[Outcome]:
         """Move bytes until every end is closed, wait for the processes, and return how they ended, in their order."""
         while self._selector.get_map():
-            for key, _events in self._selector.select():
+            for key, _events in self._selector.select(_TICK):
                 key.data()
-        return [Outcome(stage.name, process.wait(), _lines(said)) for stage, process, said in self._processes]
+            stall.look()
+            proceed()
+        for _stage, process, _said in self._processes:
+            while not _gone(process, _TICK):
+                stall.look()
+                proceed()
+        return [Outcome(stage.name, process.returncode, _lines(said)) for stage, process, said in self._processes]
 
     def end(self) -> None:
-        """Leave no process and no descriptor behind."""
+        """Leave no descriptor behind, and no process but one that the kernel doesn't let go."""
         for _stage, process, _said in self._processes:
             if process.poll() is None:
                 process.kill()
-                process.wait()
+        for _stage, process, _said in self._processes:
+            _gone(process, _DYING)
         for end in list(self._open):
             self._close(end)
         self._selector.close()
@@ -192,25 +220,6 @@ class _Pump:
             receiver(memoryview(self._buffer)[:count])
         else:
             self._done(end)
-
-    def _send(self, end: int, feed: Callable[[], memoryview]) -> None:
-        os.set_blocking(end, False)
-        steps = self._write(end, feed)
-        self._selector.register(end, selectors.EVENT_WRITE, lambda: next(steps, None))
-
-    def _write(self, end: int, feed: Callable[[], memoryview]) -> Iterator[None]:
-        """Write what ``feed`` gives, one step each time the pipe has room."""
-        try:
-            while True:
-                data = feed()
-                if not data:
-                    break
-                while data:
-                    data = data[os.write(end, data) :]
-                    yield
-        except BrokenPipeError:
-            pass  # the stage has ended; its exit status says why
-        self._done(end)
 
     def _done(self, end: int) -> None:
         self._selector.unregister(end)

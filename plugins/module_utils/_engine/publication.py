@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from . import manifest as manifests
-from . import names
+from . import names, points
 from .codecs import CODECS
 from .encryption import EXTENSIONS
 from .errors import RepositoryError, reason
@@ -86,6 +86,16 @@ class Publication:
                 os.posix_fadvise(self._descriptor, self._flushed, self.size - self._flushed, os.POSIX_FADV_DONTNEED)
                 self._flushed = self.size
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[int]:
+        """A descriptor to read back what was written, once all of it is. Raise RepositoryError if it can't be read."""
+        with self._explained():
+            descriptor = os.open(self._present[0], os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
     def publish(self, manifest: dict[str, Any]) -> str:
         """Make the archive and then its manifest appear under their names, each safe on disk before it does.
 
@@ -94,6 +104,7 @@ class Publication:
         with self._explained():
             os.fsync(self._descriptor)
             archive = self._rename(self._present[0], self.file)
+            points.reached("archive-renamed")
             partial = _partial(self._folder, self.id + MANIFEST)
             descriptor = os.open(partial, _EXCLUSIVE, 0o600)
             self._present.append(partial)
@@ -101,6 +112,7 @@ class Publication:
                 file.write(manifests.dump(manifest))
                 file.flush()
                 os.fsync(file.fileno())
+            points.reached("manifest-written")
             self._rename(partial, self.id + MANIFEST)
         self._present.clear()
         return archive

@@ -186,7 +186,8 @@ def _extract(
         members = archive.Members()
         stages = [*filters, archive.extract(tar, staged.path)]
         with staged.filling():
-            outcomes = pipeline.run(stages, feed=_feed(descriptor), listing=members)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            outcomes = pipeline.run(stages, source=descriptor, listing=members)
         bad = pipeline.failed(outcomes) or outcomes[-1]
         if bad.status != 0 or bad.said:
             raise PipelineError(f"volume {name}: {bad}; what was extracted is removed, the volume is as it was")

@@ -9,6 +9,9 @@ import hashlib
 import os
 import stat
 import struct
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .archive import LONGEST_MEMBER
@@ -22,28 +25,86 @@ _RECORD = struct.Struct(">IQIIQQQ").pack
 _MASK = (1 << 64) - 1
 # A member's name is the path with "./" in front.
 _LONGEST_PATH = LONGEST_MEMBER - 2
+_SECOND = 1_000_000_000
+# The kernel stamps files with the time of its last tick, 10 ms ago at most; some file systems keep whole seconds.
+_TICK, _COARSE = 20_000_000, 2 * _SECOND
 
 
 @dataclass(frozen=True)
 class Survey:
     """What a walk found: ``entries`` (the root counts; sockets don't, no archive holds them), the ``bytes`` that its
     regular files have by their size (each inode once), those ``allocated`` on disk, how many paths are ``too_long`` for
-    tar to restore, and the ``fingerprint`` (hex)."""
+    tar to restore, the ``fingerprint`` (hex), and the ``latest`` time at which any of it was changed (ctime, in
+    nanoseconds)."""
 
     entries: int
     bytes: int
     allocated: int
     too_long: int
     fingerprint: str
+    latest: int
+
+    def steady_since(self, moment: int) -> bool:
+        """Whether nothing that is there was changed after ``moment`` (nanoseconds since the epoch, by this host)."""
+        return self.latest + (_TICK if self.latest % _SECOND else _COARSE) < moment
 
 
-def survey(tree: str) -> Survey:
+class Beside:
+    """A survey in a thread of its own. A context manager, at whose end it ends too."""
+
+    def __init__(self, tree: str) -> None:
+        self._walk = _Walk()
+        self._began, self._clock = time.time_ns(), _clock()
+        self._ended: Survey | BaseException | None = None
+        # a daemon: where the file system hangs, the end of the process must not wait for it
+        self._thread = threading.Thread(target=self._run, args=(tree,), name="survey", daemon=True)
+
+    def __enter__(self) -> Beside:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._walk.stopped = True
+        self._thread.join(1)
+
+    def result(self, stall_timeout: float, proceed: Callable[[], object]) -> tuple[Survey, bool]:
+        """Wait for the end. Return the survey, and whether its fingerprint is also that of what somebody else has read
+        since this began: nothing was changed since then, as far as the clock can be trusted to tell.
+
+        ``proceed`` is called now and then. Raise VolumeError if no entry is found for ``stall_timeout`` seconds.
+        """
+        seen, since = -1, time.monotonic()
+        while self._thread.is_alive():
+            self._thread.join(0.5)
+            proceed()
+            if self._walk.entries != seen:
+                seen, since = self._walk.entries, time.monotonic()
+            elif stall_timeout and time.monotonic() - since > stall_timeout:
+                raise VolumeError(f"the file system hangs: no entry was found for {stall_timeout:g} seconds")
+        if not isinstance(self._ended, Survey):
+            raise self._ended or AssertionError
+        stepped = abs(_clock() - self._clock) > _TICK
+        return self._ended, not stepped and self._ended.steady_since(self._began)
+
+    def _run(self, tree: str) -> None:
+        try:
+            self._ended = survey(tree, self._walk)
+        except BaseException as error:  # noqa: BLE001 result raises it where it is waited for
+            self._ended = error
+
+
+def _clock() -> int:
+    """How far the clock on the wall is ahead of the one that nobody sets, in nanoseconds."""
+    return time.time_ns() - time.monotonic_ns()
+
+
+def survey(tree: str, walk: _Walk | None = None) -> Survey:
     """Walk ``tree`` without leaving its file system. Raise VolumeError, naming the path, where it can't be read.
 
     The fingerprint is a digest over (path, mode with type, size, owner, group, mtime, ctime, inode) of every entry. It
     doesn't depend on the order in which the file system lists them: it is the sum of the entries' own digests.
     """
-    walk = _Walk()
+    walk = walk or _Walk()
     try:
         root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
@@ -52,7 +113,7 @@ def survey(tree: str) -> Survey:
         facts = os.fstat(root)
         walk.add(b".", facts)
         pending = [b""]
-        while pending:
+        while pending and not walk.stopped:
             _directory(root, pending.pop(), facts.st_dev, walk, pending)
     except OSError as error:
         where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "a directory"
@@ -60,24 +121,28 @@ def survey(tree: str) -> Survey:
     finally:
         os.close(root)
     fingerprint = (walk.digest % (1 << 8 * _FINGERPRINT_BYTES)).to_bytes(_FINGERPRINT_BYTES, "big").hex()
-    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, fingerprint)
+    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, fingerprint, walk.latest)
 
 
 class _Walk:
     def __init__(self) -> None:
-        self.entries = self.bytes = self.allocated = self.too_long = self.digest = 0
+        self.entries = self.bytes = self.allocated = self.too_long = self.digest = self.latest = 0
+        self.stopped = False
         self._linked: set[int] = set()
 
     def add(self, path: bytes, facts: os.stat_result) -> None:
         """Count one entry. This runs once a file: it is written for speed."""
         mode, inode, _device, links, owner, group, size = facts[:7]
+        changed = facts.st_ctime_ns
+        if changed > self.latest:  # noqa: PLR1730 max() would cost more than all else here but the digest
+            self.latest = changed
         record = _RECORD(
             mode,
             0 if stat.S_ISDIR(mode) else size,
             owner,
             group,
             facts.st_mtime_ns & _MASK,
-            facts.st_ctime_ns & _MASK,
+            changed & _MASK,
             inode,
         )
         digest = hashlib.blake2b(record + path, digest_size=_FINGERPRINT_BYTES).digest()

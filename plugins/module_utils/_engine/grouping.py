@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which containers hold still for which volumes, and which volumes are read in one window. Pure.
+
+The labels of volumes and containers say how to treat them, so that a Compose file can say it all; what the task says is
+for those that say nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import hooks
+from .errors import UsageError
+from .hooks import Hook
+from .volumes import Volume, is_bind
+
+#: From the weakest to the strongest.
+METHODS = ("none", "pause", "stop")
+
+QUIESCE = "drydock.quiesce"
+BEFORE = "drydock.exec-before"
+AFTER = "drydock.exec-after"
+
+_RUNNING = ("running", "restarting")
+_DEPENDS = "com.docker.compose.depends_on"
+_PROJECT = "com.docker.compose.project"
+_SERVICE = "com.docker.compose.service"
+_TASK = "com.docker.swarm.task.id"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A running container that must hold still, by ``method`` ("pause" or "stop"). It starts after those in ``after``,
+    the identifiers of other members; of them those in ``healthy`` must be healthy first."""
+
+    id: str
+    name: str
+    method: str
+    after: frozenset[str] = frozenset()
+    healthy: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Volumes that are read in one window, the members that hold still meanwhile, and the commands around it.
+
+    ``method`` says for each volume what can be said of all containers that write to it, ``names`` which those are.
+    """
+
+    volumes: tuple[str, ...]
+    members: tuple[Member, ...]
+    before: tuple[Hook, ...]
+    after: tuple[Hook, ...]
+    method: Mapping[str, str]
+    names: Mapping[str, tuple[str, ...]]
+
+
+def name_of(container: Mapping[str, Any]) -> str:
+    """A container's name in the list endpoint's JSON."""
+    names = container.get("Names") or [container["Id"][:12]]
+    return str(names[0]).lstrip("/")
+
+
+def writes(container: Mapping[str, Any], volume: Volume) -> bool:
+    """Whether a container has the volume mounted writable, by its name or by the path of its files."""
+    return any(mount.get("RW", True) for mount in _mounts(container, volume))
+
+
+def running(container: Mapping[str, Any]) -> bool:
+    """Whether a container's processes may write now. Those of a paused one don't."""
+    return container.get("State") in _RUNNING
+
+
+def groups(
+    volumes: Sequence[Volume],
+    containers: Sequence[Mapping[str, Any]],
+    default: str,
+    before: Sequence[Hook] = (),
+    after: Sequence[Hook] = (),
+) -> tuple[list[Group], dict[str, UsageError]]:
+    """Divide volumes into groups that share no container that must do something. Also return the errors in labels, by
+    the names of the volumes concerned, which are in no group.
+
+    ``default`` is the method where no label says one. With commands of the task's own, ``before`` and ``after``, all
+    volumes make one group.
+    """
+    errors: dict[str, UsageError] = {}
+    found: list[_Part] = []
+    for volume in volumes:
+        if volume.labels.get(QUIESCE, default) not in METHODS:
+            errors[volume.name] = _unknown(f"volume {volume.name}", volume.labels[QUIESCE])
+    for container in containers:
+        if not running(container):
+            continue
+        used = [volume for volume in volumes if _mounts(container, volume)]
+        if not used:
+            continue
+        written = [volume for volume in used if writes(container, volume)]
+        try:
+            found.append(_Part(container, used, written, _method(container, written, default)))
+        except UsageError as error:
+            errors.update({volume.name: error for volume in used})
+    good = [volume for volume in volumes if volume.name not in errors]
+    names = {volume.name for volume in good}
+    sets = [{volume.name for volume in part.used} & names for part in found if part.acts()]
+    if before or after:
+        sets.append(names)
+    made = [
+        _group([volume for volume in good if volume.name in together], found, default, before, after)
+        for together in _joined([volume.name for volume in good], sets)
+    ]
+    return made, errors
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The part that a running container has in this: the volumes it uses, those it writes to, and its method."""
+
+    container: Mapping[str, Any]
+    used: Sequence[Volume]
+    written: Sequence[Volume]
+    method: str
+
+    def acts(self) -> bool:
+        return self.method != "none" or bool(self.hooks(BEFORE) or self.hooks(AFTER))
+
+    def hooks(self, label: str) -> list[Hook]:
+        command = _labels(self.container).get(label)
+        return [hooks.shell(self.container["Id"], command)] if command else []
+
+
+def _group(
+    volumes: Sequence[Volume],
+    found: Sequence[_Part],
+    default: str,
+    before: Sequence[Hook],
+    after: Sequence[Hook],
+) -> Group:
+    names = {volume.name for volume in volumes}
+    parts = [part for part in found if names & {volume.name for volume in part.used}]
+    held = [part for part in parts if part.method != "none"]
+    writers = {name: [part for part in parts if name in {volume.name for volume in part.written}] for name in names}
+    return Group(
+        volumes=tuple(volume.name for volume in volumes),
+        members=tuple(_member(part, held) for part in held),
+        before=(*before, *(hook for part in parts for hook in part.hooks(BEFORE))),
+        after=(*(hook for part in parts for hook in part.hooks(AFTER)), *after),
+        method={
+            name: min((part.method for part in those), key=METHODS.index) if those else _of_idle(name, volumes, default)
+            for name, those in writers.items()
+        },
+        names={
+            name: tuple(sorted(name_of(part.container) for part in those if part.method != "none"))
+            for name, those in writers.items()
+        },
+    )
+
+
+def _of_idle(name: str, volumes: Sequence[Volume], default: str) -> str:
+    """The method of a volume that nothing running writes to."""
+    return next(volume.labels.get(QUIESCE) or default for volume in volumes if volume.name == name)
+
+
+def _member(part: _Part, held: Sequence[_Part]) -> Member:
+    after, healthy = set(), set()
+    for other in held:
+        condition = _needs(part.container, other.container)
+        if other is not part and condition is not None:
+            after.add(other.container["Id"])
+            if condition == "service_healthy":
+                healthy.add(other.container["Id"])
+    container = part.container
+    return Member(container["Id"], name_of(container), part.method, frozenset(after), frozenset(healthy))
+
+
+def _needs(container: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The condition under which ``container`` may start after ``other``; None if it doesn't depend on it."""
+    network = (container.get("HostConfig") or {}).get("NetworkMode") or ""
+    if network in (f"container:{other['Id']}", f"container:{name_of(other)}"):
+        return "service_started"
+    mine, theirs = _labels(container), _labels(other)
+    if not mine.get(_PROJECT) or mine.get(_PROJECT) != theirs.get(_PROJECT):
+        return None
+    for dependency in (mine.get(_DEPENDS) or "").split(","):
+        service, _colon, rest = dependency.partition(":")
+        if service and service == theirs.get(_SERVICE):
+            return rest.partition(":")[0] or "service_started"
+    return None
+
+
+def _method(container: Mapping[str, Any], written: Sequence[Volume], default: str) -> str:
+    """How a container holds still: as its own label says, or the strongest word of the volumes that it writes to."""
+    own = _labels(container).get(QUIESCE)
+    where = [(f"container {name_of(container)}", own)] if own is not None else []
+    where = where or [(f"volume {volume.name}", volume.labels.get(QUIESCE, default)) for volume in written]
+    for what, word in where:
+        if word not in METHODS:
+            raise _unknown(what, word)
+    if not written:
+        return "none"
+    method = max((word for _what, word in where), key=METHODS.index)
+    if method != "none" and _labels(container).get(_TASK):
+        raise UsageError(
+            f"container {name_of(container)} is a task of a swarm service, which Docker would replace if we were to "
+            f"{method} it; scale the service to 0, or use quiesce: none with exec_before"
+        )
+    return method
+
+
+def _unknown(what: str, word: str) -> UsageError:
+    return UsageError(f"{what}: its label {QUIESCE} is {word!r}; it can be {', '.join(METHODS)}")
+
+
+def _mounts(container: Mapping[str, Any], volume: Volume) -> list[Mapping[str, Any]]:
+    """A container's mounts of a volume: by its name, or of its files' directory, or of one below that."""
+    paths = [volume.mountpoint] if volume.mountpoint else []
+    if is_bind(volume.driver, volume.options):
+        paths.append(volume.options.get("device", ""))
+    found = []
+    for mount in container.get("Mounts") or []:
+        source = os.path.normpath(mount.get("Source") or "/")
+        if mount.get("Name") == volume.name or any(_within(source, os.path.normpath(path)) for path in paths if path):
+            found.append(mount)
+    return found
+
+
+def _within(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _labels(container: Mapping[str, Any]) -> Mapping[str, str]:
+    return container.get("Labels") or {}
+
+
+def _joined(names: Sequence[str], sets: Sequence[set[str]]) -> list[set[str]]:
+    """Put names into as few sets as need be so that each of ``sets`` is within one of them, in the names' order."""
+    made: list[set[str]] = []
+    for together in [*sets, *({name} for name in names)]:
+        if not together:
+            continue
+        touched = [one for one in made if one & together]
+        if touched:
+            touched[0].update(together, *touched[1:])
+            made = [one for one in made if one is touched[0] or not any(one is other for other in touched[1:])]
+        else:
+            made.append(set(together))
+    order = {name: number for number, name in enumerate(names)}
+    return sorted(made, key=lambda one: min(order[name] for name in one))

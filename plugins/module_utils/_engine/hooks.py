@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands in containers, before and after their volumes are read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .client import Client
+from .errors import ContainerError, DaemonError, UsageError, redact
+
+_KEPT = 4096
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A command and its arguments, to be run in the container of this name or identifier, as ``user`` (None: as the
+    container's own)."""
+
+    container: str
+    argv: tuple[str, ...]
+    user: str | None = None
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any]) -> Hook:
+        """Read a module's or a journal's options. Raise UsageError unless there is either a command or an argv."""
+        command, argv = options.get("command"), options.get("argv")
+        if bool(command) == bool(argv) or not options.get("container"):
+            raise UsageError(
+                "a command in a container needs 'container' and either 'command' (a line for its shell) or 'argv' "
+                "(a program and its arguments)"
+            )
+        user = options.get("user") or None
+        return (
+            shell(options["container"], command, user)
+            if command
+            else cls(options["container"], tuple(argv or ()), user)
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What parse reads."""
+        return {"container": self.container, "argv": list(self.argv), "user": self.user}
+
+
+def shell(container: str, command: str, user: str | None = None) -> Hook:
+    """A hook that has the container's shell run a command line."""
+    return Hook(container, ("/bin/sh", "-c", command), user)
+
+
+def run(client: Client, hook: Hook, timeout: float, proceed: Callable[[], object]) -> None:
+    """Run a hook to its end. Raise ContainerError, with the last of what it printed, unless it exits 0 in time.
+
+    ``proceed`` is called now and then; an exception out of it ends the command. So does the time running out: it runs
+    on this host, where its process can be killed.
+    """
+    try:
+        execution, printed = client.execution(hook.container, hook.argv, hook.user)
+    except DaemonError as error:
+        raise ContainerError(f"a command can't be run in the container {hook.container}: {error}") from error
+    said = bytearray()
+    reader = threading.Thread(target=_collect, args=(printed, said), name="hook", daemon=True)
+    reader.start()
+    deadline = time.monotonic() + timeout
+    try:
+        while reader.is_alive():
+            reader.join(0.2)
+            proceed()
+            if time.monotonic() > deadline:
+                raise ContainerError(
+                    f"a command in the container {hook.container} took longer than {timeout:g} seconds and was ended"
+                    f"{_quoted(said)}; give a longer exec_timeout"
+                )
+    except BaseException:
+        _kill(client, execution)
+        raise
+    status = client.executed(execution)["ExitCode"]
+    if status != 0:
+        raise ContainerError(f"a command in the container {hook.container} exited {status}{_quoted(said)}")
+
+
+def _collect(printed: Sequence[bytes], said: bytearray) -> None:
+    # a connection that breaks ends it too; the exit status tells
+    with contextlib.suppress(Exception):
+        for piece in printed:
+            said += piece
+            del said[:-_KEPT]
+
+
+def _kill(client: Client, execution: str) -> None:
+    with contextlib.suppress(DaemonError, OSError):
+        facts = client.executed(execution)
+        if facts["Running"] and facts["Pid"]:
+            os.kill(facts["Pid"], signal.SIGKILL)
+
+
+def _quoted(said: bytearray) -> str:
+    lines = bytes(said).decode("utf-8", "backslashreplace").split("\n")
+    last = "; ".join(line.strip() for line in lines if line.strip())[-300:]
+    return f": {redact(last, sentence=True)}" if last else ""

@@ -1,0 +1,292 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One volume's backup: begun before its containers hold still, read while they do, published when they are back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import archive, encryption, mountinfo, names, pipeline, points, verification
+from .codecs import Codec
+from .encryption import Decryption, Encryption
+from .errors import DrydockError, PipelineError, VolumeError
+from .manifest import FORMAT
+from .pipeline import Stage
+from .publication import Publication
+from .repository import Directory
+from .survey import Beside, Survey
+from .volumes import Volume
+
+# Where the time of a file's last change comes from this host's own clock.
+_LOCAL = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "tmpfs", "xfs", "zfs"}
+
+
+@dataclass
+class Result:
+    """What a run did. ``backups`` holds a manifest each, with ``path`` (of the archive; None in check mode) and
+    ``seconds`` added; ``unchanged`` the volumes that were left out because their newest backup is as they are, with its
+    ``id``; ``expired`` what the retention policy let go, see expiry.expire; ``failures`` a volume's name and the error
+    each; ``earlier`` the identifiers that were there before, by volume; ``held`` how each container was made to hold
+    still, by its name."""
+
+    backups: list[dict[str, Any]] = field(default_factory=list)
+    unchanged: list[dict[str, Any]] = field(default_factory=list)
+    expired: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    earlier: dict[str, list[str]] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def noting(self, name: str) -> Iterator[None]:
+        """Note an error as the failure of the volume ``name``, and go on."""
+        try:
+            yield
+        except DrydockError as error:
+            self.failures.append({"volume": name, "error": str(error)})
+
+
+@dataclass(frozen=True)
+class Means:
+    """What all volumes of a run are backed up with: see backup.Settings for what isn't said here.
+
+    ``filters`` are the stages between tar and the repository, ``engine`` the versions for the manifest, ``proceed`` is
+    called now and then and may end it all by an exception.
+    """
+
+    repository: Directory
+    host: str
+    tar: str
+    codec: Codec
+    encryption: Encryption | None
+    decryption: Decryption | None
+    filters: Sequence[Stage]
+    engine: Mapping[str, Any]
+    on_change: str
+    on_read_error: str
+    skip_unchanged: bool
+    verify: str
+    scratch: str
+    lock_timeout: float
+    stall_timeout: float
+    proceed: Callable[[], object]
+    result: Result
+
+
+class Job:
+    """The backup of one volume, whose files are in the directory ``tree``."""
+
+    def __init__(self, means: Means, volume: Volume, tree: str) -> None:
+        self.volume = volume
+        self._means = means
+        self._tree = tree
+        self._began = time.monotonic()
+        self._started = names.utc_now()
+        self._publication: Publication | None = None
+        self._read: tuple[Survey, str | None, int, archive.Reading] | None = None
+
+    def begin(self) -> bool:
+        """All that can be done before the containers hold still. Return whether there is something to read."""
+        ready = False
+        with self._means.result.noting(self.volume.name):
+            ready = self._begin()
+        return ready
+
+    def read(self) -> None:
+        """Read the volume, once, into the repository, where it doesn't count as a backup yet."""
+        with self._means.result.noting(self.volume.name), Beside(self._tree) as beside:
+            if self._publication is None:
+                found, _steady = self._survey(beside)
+                self._read = (found, None, found.entries, archive.Reading((), ()))
+                return
+            # A server's clock may be behind ours: there the fingerprint is of the time before the read, so that
+            # whatever changes later makes a different one.
+            ahead = None
+            if mountinfo.file_system(self._tree) not in _LOCAL:
+                ahead = self._survey(beside)
+            members = archive.Members()
+            outcomes = pipeline.run(
+                [archive.create(self._means.tar, self._tree), *self._means.filters],
+                sink=self._publication.write,
+                listing=members,
+                stall_timeout=self._means.stall_timeout,
+                proceed=self._means.proceed,
+            )
+            found, steady = ahead or self._survey(beside)
+            steady = steady or ahead is not None
+            reading = self._judge(outcomes)
+            self._read = (found, found.fingerprint if steady else None, members.count, reading)
+            points.reached("archived")
+
+    def finish(self, consistency: Mapping[str, Any]) -> None:
+        """Publish what was read, verified as is asked for; if it wasn't, leave no trace of it."""
+        with self._means.result.noting(self.volume.name), self._publication or contextlib.nullcontext():
+            if self._read is None:
+                return
+            self._means.proceed()
+            found, fingerprint, entries, reading = self._read
+            manifest = self._manifest(consistency, found)
+            path = None
+            if self._publication is not None:
+                publication = self._publication
+                manifest["id"] = publication.id
+                manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
+                manifest["content"].update(
+                    entries=entries,
+                    fingerprint=fingerprint,
+                    changed_while_read=list(reading.changed),
+                    unreadable=list(reading.unreadable),
+                )
+                manifest["verification"] = self._verify(publication, manifest)
+                path = publication.publish(manifest)
+            self._report(reading, consistency)
+            self._means.result.backups.append({**manifest, "path": path, "seconds": self._seconds()})
+
+    def _begin(self) -> bool:
+        means, name = self._means, self.volume.name
+        earlier, problems = means.repository.backups(means.host, name)
+        means.result.earlier[name] = [manifest["id"] for manifest in earlier]
+        means.result.warnings += problems
+        if means.skip_unchanged and earlier and self._unchanged(earlier[0]):
+            means.result.unchanged.append({"volume": name, "id": earlier[0]["id"], "seconds": self._seconds()})
+            return False
+        self._started = names.utc_now()
+        if not means.repository.read_only:
+            extension = means.codec.extension + (means.encryption.extension if means.encryption else "")
+            self._publication = means.repository.begin(means.host, name, extension, self._started, means.lock_timeout)
+            points.reached("claimed")
+        return True
+
+    def _unchanged(self, newest: Mapping[str, Any]) -> bool:
+        """Whether the newest backup holds what the volume holds now, for the same keys."""
+        mine = self._means.encryption.record() if self._means.encryption else None
+        known = newest["content"]["fingerprint"]
+        if known is None or newest["archive"].get("encryption") != mine:
+            return False
+        with Beside(self._tree) as beside:
+            return bool(self._survey(beside)[0].fingerprint == known)
+
+    def _survey(self, beside: Beside) -> tuple[Survey, bool]:
+        """Wait for a walk over the tree. Raise VolumeError if tar could store the tree but not restore it."""
+        found, steady = beside.result(self._means.stall_timeout, self._means.proceed)
+        if found.too_long:
+            raise VolumeError(
+                f"volume {self.volume.name}: {found.too_long} path(s) in it are longer than the "
+                f"{archive.LONGEST_MEMBER} bytes that tar can restore; give their directories shorter names; nothing "
+                "was added to the repository"
+            )
+        return found, steady
+
+    def _judge(self, outcomes: Sequence[pipeline.Outcome]) -> archive.Reading:
+        """What tar said while it read. Raise PipelineError if that, or another stage, won't do."""
+        tolerant = self._means.on_read_error == "warn"
+        reading = archive.reading(outcomes[0], tolerant=tolerant)
+        bad = pipeline.failed(outcomes if reading is None else outcomes[1:])
+        name = self.volume.name
+        if reading is None or bad is not None:
+            raise PipelineError(f"volume {name}: {bad}; nothing was added to the repository")
+        if reading.changed and self._means.on_change == "fail":
+            raise PipelineError(
+                f"volume {name}: {_some(reading.changed)} changed, shrank or vanished while read; quiesce what writes "
+                "there, or allow it with on_change: warn; nothing was added to the repository"
+            )
+        return reading
+
+    def _verify(self, publication: Publication, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Read the archive back as is asked for, and return what the manifest says of that."""
+        means, stored = self._means, manifest["archive"]
+        began = time.monotonic()
+        if means.verify == "none":
+            return {"method": "none"}
+        pipe: dict[str, Any] = {"stall_timeout": means.stall_timeout, "proceed": means.proceed}
+        method = means.verify
+        with publication.reading() as descriptor, contextlib.ExitStack() as stack:
+            filters: list[Stage] | None = None
+            if means.encryption is None or means.decryption is not None:
+                head = os.pread(descriptor, encryption.HEAD, 0)
+                decryptor = encryption.decryptor(means.decryption, stored["encryption"], head)
+                filters = [*stack.enter_context(decryptor), *means.codec.decompressor()]
+            else:
+                method = "checksum"
+            verification.archive_readable(
+                descriptor,
+                sha256=stored["sha256"],
+                size=stored["bytes"],
+                entries=manifest["content"]["entries"],
+                filters=filters,
+                tar=means.tar,
+                **pipe,
+            )
+            if means.verify == "restore" and filters is not None:
+                verification.restorable(
+                    descriptor,
+                    tree=self._tree,
+                    started=int(self._started.timestamp() * 1e9),
+                    scratch=means.scratch,
+                    needed=manifest["content"]["allocated_bytes"],
+                    filters=filters,
+                    tar=means.tar,
+                    **pipe,
+                )
+        return {"method": method, "seconds": round(time.monotonic() - began, 3)}
+
+    def _report(self, reading: archive.Reading, consistency: Mapping[str, Any]) -> None:
+        name, warnings = self.volume.name, self._means.result.warnings
+        if reading.changed:
+            warnings.append(
+                f"volume {name}: {_some(reading.changed)} changed, shrank or vanished while read, so the backup may "
+                "hold them in a state that never was"
+            )
+        if reading.unreadable:
+            warnings.append(f"volume {name}: {_some(reading.unreadable)} can't be read and are not in the backup")
+        if consistency.get("ran_meanwhile"):
+            warnings.append(
+                f"volume {name}: {', '.join(consistency['ran_meanwhile'])} ran while it was read, so the backup is "
+                "kept but counts as one made without quiescing"
+            )
+        warnings += [f"volume {name}: {note}" for note in reading.notes]
+
+    def _manifest(self, consistency: Mapping[str, Any], found: Survey) -> dict[str, Any]:
+        """The manifest as far as it is known without an archive."""
+        means = self._means
+        return {
+            "format": FORMAT,
+            "id": None,
+            "host": means.host,
+            "kind": "volume",
+            "volume": self.volume.description(),
+            "archive": {
+                "file": None,
+                "bytes": None,
+                "sha256": None,
+                "compression": means.codec.name,
+                "encryption": means.encryption.record() if means.encryption else None,
+            },
+            "content": {
+                "bytes": found.bytes,
+                "allocated_bytes": found.allocated,
+                "entries": found.entries,
+                "fingerprint": found.fingerprint,
+                "changed_while_read": [],
+                "unreadable": [],
+            },
+            "consistency": dict(consistency),
+            "verification": {"method": means.verify},
+            "started_at": names.iso(self._started),
+            "finished_at": names.iso(names.utc_now()),
+            "engine": dict(means.engine),
+        }
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._began, 3)
+
+
+def _some(files: Sequence[str]) -> str:
+    """The number of files, and the names of the first ones."""
+    return f"{len(files)} file(s) ({', '.join(files[:5])}{', …' if len(files) > 5 else ''})"

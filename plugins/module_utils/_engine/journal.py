@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must be undone if we die: on disk, and synced, before it is done.
+
+Each undertaking has a file of its own, which its process has a flock on. The kernel frees that when the process dies,
+so a file that nobody has locked is left from one that didn't come to its end. It is removed when all is undone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from typing import Any
+
+from . import publication
+from .errors import StateError, reason
+
+#: Where the journal is on a host. A reboot must not empty it.
+STATE = os.environ.get("DRYDOCK_STATE_DIRECTORY", "/var/lib/drydock")
+FORMAT = 1
+
+_ENTRY = ".json"
+_PARTIAL = ".partial"
+
+
+class Entry:
+    """One undertaking: ``undo`` says, as JSON, what must be undone."""
+
+    def __init__(self, path: str, descriptor: int, undo: dict[str, Any]) -> None:
+        self.path = path
+        self.undo = undo
+        self._descriptor = descriptor
+
+    def remove(self) -> None:
+        """All is undone: forget it. Raise StateError if the disk doesn't let go of it."""
+        try:
+            os.unlink(self.path)
+            publication.sync(os.path.dirname(self.path))
+        except OSError as error:
+            raise StateError(f"the journal's entry {self.path} can't be removed: {reason(error)}") from error
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Leave it to a later run to undo this."""
+        os.close(self._descriptor)
+
+
+def write(undo: dict[str, Any]) -> Entry:
+    """Have the journal remember ``undo`` over a crash. Raise StateError if it can't; then nothing must be begun."""
+    folder = _folder()
+    name = secrets.token_hex(8) + _ENTRY
+    partial = os.path.join(folder, f".{name}{_PARTIAL}")
+    descriptor = -1
+    try:
+        os.makedirs(STATE, mode=0o700, exist_ok=True)
+        publication.make_directory(folder)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(json.dumps({"format": FORMAT, **undo}).encode())
+        os.fsync(descriptor)
+        path = os.path.join(folder, name)
+        os.rename(partial, path)
+        publication.sync(folder)
+    except OSError as error:
+        if descriptor >= 0:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(partial)  # one that a crash leaves is small, and nobody reads it
+        raise StateError(f"the journal in {folder} can't be written: {reason(error)}; nothing was stopped") from error
+    return Entry(path, descriptor, undo)
+
+
+def unfinished() -> bool:
+    """Whether there is an entry whose process has died."""
+    entries, problems = abandoned()
+    for entry in entries:
+        entry.leave()
+    return bool(entries or problems)
+
+
+def abandoned() -> tuple[list[Entry], list[str]]:
+    """The entries of dead processes, each locked for us: remove it or leave it; and what is wrong with others."""
+    entries, problems = [], []
+    for path in _entries():
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        mine = False
+        try:
+            if _dead(descriptor):
+                entries.append(Entry(path, descriptor, _read(path, descriptor)))
+                mine = True
+        except StateError as error:
+            problems.append(str(error))
+        finally:
+            if not mine:
+                os.close(descriptor)
+    return entries, problems
+
+
+def _dead(descriptor: int) -> bool:
+    """Whether the process that wrote this entry has died, and nobody else has removed the entry meanwhile."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _entries() -> Iterator[str]:
+    folder = _folder()
+    try:
+        found = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateError(f"the journal in {folder} can't be read: {reason(error)}") from error
+    for name in found:
+        if name.endswith(_ENTRY):
+            yield os.path.join(folder, name)
+
+
+def _read(path: str, descriptor: int) -> dict[str, Any]:
+    try:
+        with open(descriptor, "rb", closefd=False) as file:
+            undo: dict[str, Any] = json.load(file)
+        if not isinstance(undo, dict) or undo.get("format") != FORMAT:
+            raise ValueError(f"it isn't of format {FORMAT}")
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"the journal's entry {path}, of a run that was interrupted, can't be read: {error}; see which containers "
+            "that run left stopped, start them, and remove the file"
+        ) from error
+    return undo
+
+
+def _folder() -> str:
+    return os.path.join(STATE, "journal")
