@@ -619,12 +619,13 @@ def main() -> None:
     )
     with failing(module):
         selector = Selector.parse(module.params["selector"])
+        how = settings(module.params)
         result = backup(
             connect(module),
             repository(module),
             module.params["volumes"] or [] if selector is None else selector,
             host=host(module),
-            settings=settings(module.params),
+            settings=how,
         )
     for warning in result.warnings:
         module.warn(warning)

@@ -58,7 +58,8 @@ def test_what_goes_is_what_check_mode_showed(modules: Modules, old: tuple[str, p
     new = done["backups"][0]["id"]
     assert backups(folder) == [OLD[3], new]
     assert complete(folder) == {f"{each}.{kind}" for each in (OLD[3], new) for kind in ("json", "tar.zst")}
-    assert done["diff"] == {"before": {volume: OLD}, "after": {volume: [OLD[3], new]}}
+    assert done["diff"]["before"]["backups"] == {volume: OLD}
+    assert done["diff"]["after"]["backups"] == {volume: [OLD[3], new]}
 
 
 def test_without_rules_everything_stays(modules: Modules, old: tuple[str, pathlib.Path]) -> None:

@@ -256,7 +256,8 @@ def test_f63_a_tree_too_deep_to_be_restored(engine: Engine, modules: Modules, wo
             )
             assert "longer than the 4079 bytes that tar can restore" in message
             assert "give their directories shorter names" in message
-            assert not (work / "repository").exists()
+            left = [path.name for path in (work / "repository").rglob("*") if path.is_file()]
+            assert left == ([] if check else [".lock"])
     finally:
         trees.remove(engine.path(volume) / "deep")
 

@@ -101,7 +101,11 @@ def test_the_repository_is_private_and_the_manifest_true(engine: Engine, modules
     archive = pathlib.Path(made["path"])
     assert archive == repository / "db1" / volume / f"{made['id']}.tar.zst"
     stored = json.loads(archive.with_name(f"{made['id']}.json").read_text())
-    assert stored == {key: value for key, value in made.items() if key not in ("path", "seconds")}
+    shown = {key: value for key, value in made.items() if key not in ("path", "seconds", "content")}
+    assert stored == {**stored, **shown}
+    counts = {key: len(value) if isinstance(value, list) else value for key, value in stored["content"].items()}
+    assert counts == made["content"]
+    assert stored.keys() - made.keys() == {"format", "kind", "engine"}
     checksum = subprocess.run(["sha256sum", archive], capture_output=True, text=True, check=True).stdout.split()[0]
     assert (stored["archive"]["sha256"], stored["archive"]["bytes"]) == (checksum, archive.stat().st_size)
     assert (stored["content"]["bytes"], stored["content"]["entries"]) == (100_000, 2)

@@ -29,17 +29,18 @@ def test_backup_in_every_state(engine: Engine, modules: Modules, work: pathlib.P
         if key not in KNOWN_AFTERWARDS:
             assert predicted["backups"][0][key] == value
     first_id = first["backups"][0]["id"]
-    assert predicted["diff"] == {"before": {volume: []}, "after": {volume: ["(a new backup)"]}}
-    assert first["diff"] == {"before": {volume: []}, "after": {volume: [first_id]}}
+    assert predicted["diff"]["before"] == first["diff"]["before"] == {"backups": {volume: []}, "containers": {}}
+    assert predicted["diff"]["after"] == {"backups": {volume: ["(a new backup)"]}, "containers": {}}
+    assert first["diff"]["after"]["backups"] == {volume: [first_id]}
     held = sorted(repository.rglob("*"))
 
     again = modules.backup(volume, check=True, **options)
     assert again["changed"]
-    assert again["diff"]["before"] == {volume: [first_id]}
+    assert again["diff"]["before"]["backups"] == {volume: [first_id]}
     assert sorted(repository.rglob("*")) == held
 
     second = modules.backup(volume, **options)
-    assert second["diff"]["after"] == {volume: [first_id, second["backups"][0]["id"]]}
+    assert second["diff"]["after"]["backups"] == {volume: [first_id, second["backups"][0]["id"]]}
     assert len(list(repository.rglob("*.json"))) == 2
     assert (engine.path(volume) / "file").read_text() == "contents"
 

@@ -11,6 +11,7 @@ import signal
 
 import pytest
 
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import journal
 from tests.unit.fake_daemon import FakeDaemon
 
 SECONDS = 60
@@ -28,6 +29,12 @@ def _deadline() -> c.Iterator[None]:
     yield
     signal.alarm(0)
     signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture(autouse=True)
+def _journal(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody recovers, with a small daemon in place of Docker, what a run on this machine has left."""
+    monkeypatch.setattr(journal, "STATE", str(tmp_path / "state"))
 
 
 @pytest.fixture(autouse=True)

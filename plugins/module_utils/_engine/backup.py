@@ -57,6 +57,16 @@ class Settings:
     require_match: bool = False
     helper_image: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for settings that can't go together."""
+        if self.verify == "restore" and self.encryption and self.decryption is None:
+            raise UsageError(
+                "verify: restore must decrypt the archive; give decryption, or use verify: archive, which then checks "
+                "the checksum only"
+            )
+        if self.parallel is not None and self.parallel < 1:
+            raise UsageError(f"parallel is {self.parallel}; it must be 1 or more")
+
 
 def backup(
     client: Client, repository: Directory, wanted: Sequence[str] | Selector, *, host: str, settings: Settings
@@ -68,7 +78,6 @@ def backup(
     everything happens but stopping, reading and writing: the result holds the manifests as far as they can be known.
     """
     volumes.require_local(client)
-    _require_sense(settings)
     result = Result()
     names.path_component("host", host)
     tar, tar_version = tools.gnu_tar()
@@ -216,18 +225,6 @@ class _Group:
             "downtime_seconds": round(self._window.downtime, 3) if held else 0,
             **({"ran_meanwhile": sorted(set(ran))} if ran else {}),
         }
-
-
-def _require_sense(settings: Settings) -> None:
-    """Raise UsageError for settings that can't go together."""
-    encryption = settings.encryption
-    if settings.verify == "restore" and encryption and settings.decryption is None:
-        raise UsageError(
-            "verify: restore must decrypt the archive; give decryption, or use verify: archive, which then checks the "
-            "checksum only"
-        )
-    if settings.parallel is not None and settings.parallel < 1:
-        raise UsageError(f"parallel is {settings.parallel}; it must be 1 or more")
 
 
 def _find(

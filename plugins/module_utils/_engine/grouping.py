@@ -61,9 +61,9 @@ class Group:
 
 
 def name_of(container: Mapping[str, Any]) -> str:
-    """A container's name in the list endpoint's JSON."""
-    names = container.get("Names") or [container["Id"][:12]]
-    return str(names[0]).lstrip("/")
+    """A container's name in the list endpoint's JSON, which also lists those that links give it: "/other/alias"."""
+    names = [str(name).lstrip("/") for name in container.get("Names") or [container["Id"][:12]]]
+    return next((name for name in names if "/" not in name), names[0])
 
 
 def writes(container: Mapping[str, Any], volume: Volume) -> bool:
@@ -180,17 +180,15 @@ def _member(part: _Part, held: Sequence[_Part]) -> Member:
 
 def _needs(container: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
     """The condition under which ``container`` may start after ``other``; None if it doesn't depend on it."""
-    network = (container.get("HostConfig") or {}).get("NetworkMode") or ""
-    if network in (f"container:{other['Id']}", f"container:{name_of(other)}"):
-        return "service_started"
     mine, theirs = _labels(container), _labels(other)
-    if not mine.get(_PROJECT) or mine.get(_PROJECT) != theirs.get(_PROJECT):
-        return None
-    for dependency in (mine.get(_DEPENDS) or "").split(","):
-        service, _colon, rest = dependency.partition(":")
-        if service and service == theirs.get(_SERVICE):
-            return rest.partition(":")[0] or "service_started"
-    return None
+    if mine.get(_PROJECT) and mine.get(_PROJECT) == theirs.get(_PROJECT):
+        for dependency in (mine.get(_DEPENDS) or "").split(","):
+            service, _colon, rest = dependency.partition(":")
+            if service and service == theirs.get(_SERVICE):
+                return rest.partition(":")[0] or "service_started"
+    network = (container.get("HostConfig") or {}).get("NetworkMode") or ""
+    named = network in (f"container:{other['Id']}", f"container:{name_of(other)}")
+    return "service_started" if named else None
 
 
 def _method(container: Mapping[str, Any], written: Sequence[Volume], default: str) -> str:
@@ -223,13 +221,15 @@ def _mounts(container: Mapping[str, Any], volume: Volume) -> list[Mapping[str, A
         paths.append(volume.options.get("device", ""))
     found = []
     for mount in container.get("Mounts") or []:
-        source = os.path.normpath(mount.get("Source") or "/")
-        if mount.get("Name") == volume.name or any(_within(source, os.path.normpath(path)) for path in paths if path):
+        source = mount.get("Source") or "/"
+        if mount.get("Name") == volume.name or any(_within(source, path) for path in paths if path):
             found.append(mount)
     return found
 
 
 def _within(path: str, folder: str) -> bool:
+    # three slashes, because normpath leaves two at the start as they are
+    path, folder = os.path.normpath(f"///{path}"), os.path.normpath(f"///{folder}")
     return path == folder or path.startswith(folder.rstrip("/") + "/")
 
 

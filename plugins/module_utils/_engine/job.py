@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,13 +43,24 @@ class Result:
     earlier: dict[str, list[str]] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
 
-    @contextlib.contextmanager
-    def noting(self, name: str) -> Iterator[None]:
-        """Note an error as the failure of the volume ``name``, and go on."""
-        try:
-            yield
-        except DrydockError as error:
-            self.failures.append({"volume": name, "error": str(error)})
+    def noting(self, name: str) -> _Noting:
+        """A context in which an error is noted as the failure of the volume ``name``, and ends there."""
+        return _Noting(self, name)
+
+
+@dataclass(frozen=True)
+class _Noting:
+    result: Result
+    name: str
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        if isinstance(error, DrydockError):
+            self.result.failures.append({"volume": self.name, "error": str(error)})
+            return True
+        return False
 
 
 @dataclass(frozen=True)
@@ -93,10 +104,9 @@ class Job:
 
     def begin(self) -> bool:
         """All that can be done before the containers hold still. Return whether there is something to read."""
-        ready = False
         with self._means.result.noting(self.volume.name):
-            ready = self._begin()
-        return ready
+            return self._begin()
+        return False
 
     def read(self) -> None:
         """Read the volume, once, into the repository, where it doesn't count as a backup yet."""
