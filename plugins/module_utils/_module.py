@@ -76,6 +76,15 @@ def connect(module: AnsibleModule) -> Client:
     return Client(Connection(**options))
 
 
+def essentials(manifest: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A manifest as a module returns it: the number of a long list's items in its place, and not what is the same for
+    all."""
+    content = manifest["content"]
+    counts = {name: len(content.get(name, [])) for name in ("changed_while_read", "unreadable")}
+    left = {name: value for name, value in manifest.items() if name not in ("format", "kind", "engine")}
+    return {**left, "content": {**content, **counts}}
+
+
 def repository(module: AnsibleModule) -> Directory:
     """The repository that the module's options name; in check mode it refuses to write."""
     return Directory(module.params["repository"], read_only=module.check_mode)

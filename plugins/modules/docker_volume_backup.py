@@ -166,7 +166,7 @@ options:
   parallel:
     description:
       - How many volumes to read at a time. The threads that compress are divided among them.
-      - By default as many as there are processors.
+      - By default as many as there are processors, and 4 at most.
     type: int
   stall_timeout:
     description:
@@ -492,6 +492,7 @@ from ..module_utils._module import (
     MOUNT_ARGUMENTS,
     REPOSITORY_ARGUMENTS,
     connect,
+    essentials,
     failing,
     host,
     repository,
@@ -523,14 +524,6 @@ def diff(result: Result) -> dict[str, dict[str, t.Any]]:
         after[gone["volume"]] = [each for each in after[gone["volume"]] if each != gone["id"]]
     held = {name: {"pause": "paused meanwhile", "stop": "stopped meanwhile"}[how] for name, how in result.held.items()}
     return {"before": {"backups": before, "containers": {}}, "after": {"backups": after, "containers": held}}
-
-
-def essentials(made: dict[str, t.Any]) -> dict[str, t.Any]:
-    """A manifest without what is long, or the same for all."""
-    content = made["content"]
-    lists = {name: len(content[name]) for name in ("changed_while_read", "unreadable")}
-    left = {name: value for name, value in made.items() if name not in ("format", "kind", "engine")}
-    return {**left, "content": {**content, **lists}}
 
 
 def settings(params: dict[str, t.Any]) -> Settings:

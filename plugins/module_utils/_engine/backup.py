@@ -25,6 +25,9 @@ from .selection import Selector, select
 from .version import VERSION
 from .workers import Workers
 
+# Unless told otherwise we read no more volumes at a time: they are often on one disk.
+_DISKS_BEAR = 4
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -92,7 +95,7 @@ def backup(
         result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
     known, containers = client.volumes(), client.all_containers()
     found = _find(known, containers, wanted, settings, result)
-    workers = Workers(min(settings.parallel or _processors(), max(1, len(found))))
+    workers = Workers(min(settings.parallel or min(_processors(), _DISKS_BEAR), max(1, len(found))))
     threads = -(-_processors() // workers.number) if workers.number > 1 else 0
     compressor = codec.compressor(settings.compression_level, threads)
     means = Means(

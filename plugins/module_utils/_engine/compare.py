@@ -16,7 +16,7 @@ import stat
 from dataclasses import dataclass
 
 from .errors import VolumeError, reason
-from .survey import _open
+from .survey import open_below
 
 _CHUNK = 1 << 20
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE}
@@ -104,7 +104,7 @@ class _Walk:
                     self.changed += 1
                     continue
                 stack.callback(os.close, there)
-                copied = _open(copy, self._path)
+                copied = open_below(copy, self._path)
                 stack.callback(os.close, copied)
                 pending += self._directory(there, copied, self._path + b"/" if self._path else b"")
 
@@ -114,7 +114,7 @@ class _Walk:
         Not every file system keeps the numbers of inodes, and a directory in use changes: another one differs in both.
         """
         try:
-            there = _open(self._roots[0], self._path)
+            there = open_below(self._roots[0], self._path)
         except OSError as error:
             if error.errno in _GONE:
                 return None

@@ -153,7 +153,7 @@ class Job:
                     changed_while_read=list(reading.changed),
                     unreadable=list(reading.unreadable),
                 )
-                manifest["verification"] = self._verify(publication, manifest)
+                manifest["verification"] = self._verified(publication, manifest)
                 path = publication.publish(manifest)
             self._report(reading, consistency)
             self._means.result.backups.append({**manifest, "path": path, "seconds": self._seconds()})
@@ -207,6 +207,15 @@ class Job:
                 "there, or allow it with on_change: warn; nothing was added to the repository"
             )
         return reading
+
+    def _verified(self, publication: Publication, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self._verify(publication, manifest)
+        except DrydockError as error:
+            raise type(error)(
+                f"volume {self.volume.name}: its archive was verified and can't be trusted: {error}; nothing was added "
+                "to the repository"
+            ) from error
 
     def _verify(self, publication: Publication, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Read the archive back as is asked for, and return what the manifest says of that."""

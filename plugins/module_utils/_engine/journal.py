@@ -55,24 +55,26 @@ def write(undo: dict[str, Any]) -> Entry:
     """Have the journal remember ``undo`` over a crash. Raise StateError if it can't; then nothing must be begun."""
     folder = _folder()
     name = secrets.token_hex(8) + _ENTRY
-    partial = os.path.join(folder, f".{name}{_PARTIAL}")
+    partial, path = os.path.join(folder, f".{name}{_PARTIAL}"), os.path.join(folder, name)
     descriptor = -1
     try:
-        os.makedirs(STATE, mode=0o700, exist_ok=True)
+        if not os.path.isdir(STATE):
+            os.makedirs(STATE, mode=0o700, exist_ok=True)
+            publication.sync(os.path.dirname(os.path.abspath(STATE)))
         publication.make_directory(folder)
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         with open(descriptor, "wb", closefd=False) as file:
             file.write(json.dumps({"format": FORMAT, **undo}).encode())
         os.fsync(descriptor)
-        path = os.path.join(folder, name)
         os.rename(partial, path)
         publication.sync(folder)
     except OSError as error:
         if descriptor >= 0:
             os.close(descriptor)
-            with contextlib.suppress(OSError):
-                os.unlink(partial)  # one that a crash leaves is small, and nobody reads it
+            for left in (partial, path):  # a partial one that a crash leaves is small, and nobody reads it
+                with contextlib.suppress(OSError):
+                    os.unlink(left)
         raise StateError(f"the journal in {folder} can't be written: {reason(error)}; nothing was stopped") from error
     return Entry(path, descriptor, undo)
 
@@ -86,24 +88,40 @@ def unfinished() -> bool:
 
 
 def abandoned() -> tuple[list[Entry], list[str]]:
-    """The entries of dead processes, each locked for us: remove it or leave it; and what is wrong with others."""
+    """The entries of dead processes, each locked for us: remove it or leave it; and what is wrong with others.
+
+    Raise StateError if the journal's directory can't be read.
+    """
     entries, problems = [], []
     for path in _entries():
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
-        mine = False
-        try:
-            if _dead(descriptor):
-                entries.append(Entry(path, descriptor, _read(path, descriptor)))
-                mine = True
+            entry = _take(path)
         except StateError as error:
             problems.append(str(error))
-        finally:
-            if not mine:
-                os.close(descriptor)
+        else:
+            entries += [entry] if entry else []
     return entries, problems
+
+
+def _take(path: str) -> Entry | None:
+    """The entry in ``path``, locked for us, if its process has died. Raise StateError if it can't be read."""
+    with contextlib.ExitStack() as stack:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            if not _dead(descriptor):
+                return None
+            entry = Entry(path, descriptor, _read(descriptor))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            why = reason(error) if isinstance(error, OSError) else error
+            raise StateError(
+                f"the journal's entry {path}, of a run that was interrupted, can't be read: {why}; see which "
+                "containers that run left stopped, start them, and remove the file"
+            ) from error
+        stack.pop_all()
+        return entry
 
 
 def _dead(descriptor: int) -> bool:
@@ -128,17 +146,11 @@ def _entries() -> Iterator[str]:
             yield os.path.join(folder, name)
 
 
-def _read(path: str, descriptor: int) -> dict[str, Any]:
-    try:
-        with open(descriptor, "rb", closefd=False) as file:
-            undo: dict[str, Any] = json.load(file)
-        if not isinstance(undo, dict) or undo.get("format") != FORMAT:
-            raise ValueError(f"it isn't of format {FORMAT}")
-    except (OSError, ValueError) as error:
-        raise StateError(
-            f"the journal's entry {path}, of a run that was interrupted, can't be read: {error}; see which containers "
-            "that run left stopped, start them, and remove the file"
-        ) from error
+def _read(descriptor: int) -> dict[str, Any]:
+    with open(descriptor, "rb", closefd=False) as file:
+        undo: dict[str, Any] = json.load(file)
+    if not isinstance(undo, dict) or undo.get("format") != FORMAT:
+        raise ValueError(f"it isn't of format {FORMAT}")
     return undo
 
 

@@ -52,6 +52,11 @@ def backup_order(backup_id: str) -> tuple[str, int]:
     return match.group(1), int(match.group(2) or 1)
 
 
+def when(backup_id: str) -> datetime:
+    """The time (UTC) in an identifier. Raise ValueError for one that no clock ever shows, such as a 32nd day."""
+    return datetime.strptime(backup_order(backup_id)[0], _STAMP).replace(tzinfo=timezone.utc)
+
+
 def is_backup_id(text: str) -> bool:
     """Whether ``text`` is the identifier of a backup."""
     return _ID.fullmatch(text) is not None

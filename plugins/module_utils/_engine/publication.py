@@ -27,9 +27,11 @@ from .errors import RepositoryError, reason
 
 #: What a manifest's file name ends in.
 MANIFEST = ".json"
+#: The parts of a backup in a folder, see split; and the name of the folder's lock.
+ARCHIVE, DESCRIPTION, UNFINISHED = "archive", "manifest", "unfinished file"
+LOCK = ".lock"
 
 _PARTIAL = ".partial"
-_LOCK = ".lock"
 _ARCHIVES = {codec.extension + cipher for codec in CODECS.values() for cipher in ("", *EXTENSIONS.values())}
 _EXCLUSIVE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 # Written data is handed to the disk in steps of this many bytes, so that the sync at the end has little left to do.
@@ -159,7 +161,7 @@ def sync(folder: str) -> None:
 
 def lock(folder: str, timeout: float) -> int:
     """Take the folder's lock, waiting up to ``timeout`` seconds for another run, and return its descriptor."""
-    descriptor = os.open(os.path.join(folder, _LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(os.path.join(folder, LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + timeout
     try:
         while True:
@@ -196,17 +198,23 @@ def _sweep(folder: str) -> None:
     present = set(os.listdir(folder))
     for name in present:
         path = os.path.join(folder, name)
-        hidden = name.startswith(".") and name.endswith(_PARTIAL)
-        backup_id, _dot, extension = (name[1 : -len(_PARTIAL)] if hidden else name).partition(".")
-        archive = f".{extension}" in _ARCHIVES
-        if not names.is_backup_id(backup_id) or not stat.S_ISREG(os.lstat(path).st_mode):
+        backup_id, part = split(name)
+        if part is None or not stat.S_ISREG(os.lstat(path).st_mode):
             continue
-        if hidden:
-            dead = archive or f".{extension}" == MANIFEST
-        else:
-            dead = archive and backup_id + MANIFEST not in present and _age(path) > _ABANDONED_AFTER
-        if dead:
+        lone = part is ARCHIVE and backup_id + MANIFEST not in present and _age(path) > _ABANDONED_AFTER
+        if part is UNFINISHED or lone:
             os.unlink(path)
+
+
+def split(name: str) -> tuple[str, str | None]:
+    """The identifier of the backup that a file belongs to by its name, and which part of it that is: ARCHIVE,
+    DESCRIPTION (the manifest) or UNFINISHED; None for a file that isn't ours."""
+    hidden = name.startswith(".") and name.endswith(_PARTIAL)
+    backup_id, _dot, extension = (name[1 : -len(_PARTIAL)] if hidden else name).partition(".")
+    part = ARCHIVE if f".{extension}" in _ARCHIVES else DESCRIPTION if f".{extension}" == MANIFEST else None
+    if part is None or not names.is_backup_id(backup_id):
+        return "", None
+    return backup_id, UNFINISHED if hidden else part
 
 
 def _age(path: str) -> float:

@@ -167,7 +167,7 @@ def decide(backup_ids: Iterable[str], policy: Policy, now: datetime) -> list[Dec
 def _time(backup_id: str) -> datetime | None:
     """The time in an identifier, or None if its digits are no date (February 30th)."""
     try:
-        return datetime.strptime(names.backup_order(backup_id)[0], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
+        return names.when(backup_id)
     except ValueError:
         return None
 

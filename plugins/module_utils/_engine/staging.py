@@ -56,7 +56,7 @@ class Staging:
                 self._before = _Attributes.of(root)
                 for entry in os.listdir(root):
                     if entry.startswith(_PREFIX):
-                        _remove(os.path.join(root, entry))
+                        remove(os.path.join(root, entry))
                 self.path = tempfile.mkdtemp(prefix=_PREFIX, dir=root)
                 with contextlib.suppress(OSError):
                     os.removexattr(self.path, _DEFAULT_ACL)  # the archive's own ACLs count, not an inherited one
@@ -75,7 +75,7 @@ class Staging:
     def __exit__(self, *_exception: object) -> None:
         with self._stack:
             if os.path.lexists(self.path):
-                _remove(self.path)
+                remove(self.path)
                 self._before.give(self._root)
 
     @contextlib.contextmanager
@@ -158,7 +158,7 @@ def _negligible(root: str, entry: str) -> bool:
     return entry == _LOST_FOUND and os.path.isdir(path) and not os.listdir(path)
 
 
-def _remove(path: str) -> None:
+def remove(path: str) -> None:
     """Remove a tree however deep it is."""
     subprocess.run(
         [tools.need("rm", "coreutils"), "--recursive", "--force", "--one-file-system", "--", path],

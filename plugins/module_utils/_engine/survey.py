@@ -9,6 +9,7 @@ import hashlib
 import os
 import stat
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ _MASK = (1 << 64) - 1
 # A member's name is the path with "./" in front.
 _LONGEST_PATH = LONGEST_MEMBER - 2
 _SECOND = 1_000_000_000
+# What os.fsencode does with a name, without a call for each.
+_ENCODING, _ENCODE_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 # The kernel stamps files with the time of its last tick, 10 ms ago at most; some file systems keep whole seconds.
 _TICK, _COARSE = 20_000_000, 2 * _SECOND
 
@@ -165,14 +168,14 @@ class _Walk:
 def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[bytes]) -> None:
     """Count what is in one directory, and add those below it to ``pending``. What vanishes meanwhile is left out."""
     try:
-        opened = _open(root, path)
+        opened = open_below(root, path)
     except FileNotFoundError:
         return
     prefix = path + b"/" if path else b""
     try:
         with os.scandir(opened) as entries:
             for entry in entries:
-                below = prefix + entry.name.encode("utf-8", "surrogateescape")
+                below = prefix + entry.name.encode(_ENCODING, _ENCODE_ERRORS)
                 try:
                     facts = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -184,7 +187,7 @@ def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[b
         os.close(opened)
 
 
-def _open(root: int, path: bytes) -> int:
+def open_below(root: int, path: bytes) -> int:
     """Open the directory ``path`` below ``root``, in several steps where it is too long for one."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     at = root

@@ -16,7 +16,7 @@ from typing import Any
 from . import archive, compare, pipeline
 from .errors import IntegrityError, PipelineError, VolumeError, reason
 from .pipeline import Stage
-from .staging import _remove
+from .staging import remove
 
 #: What can be asked for: nothing, ``archive_readable``, or that and ``restorable``.
 METHODS = ("none", "archive", "restore")
@@ -142,7 +142,7 @@ def _scratch(parent: str, needed: int) -> Iterator[str]:
             _require_room(parent, needed)
             outer, lock = _locked(parent)
             stack.callback(os.close, lock)
-            stack.callback(_remove, outer)
+            stack.callback(remove, outer)
             with contextlib.suppress(OSError):
                 os.removexattr(outer, _DEFAULT_ACL)  # only the archive's own ACLs count
             target = os.path.join(outer, "tree")
@@ -185,7 +185,7 @@ def _sweep(parent: str) -> None:
         if lock is not None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _remove(path)
+                remove(path)
             except BlockingIOError:
                 pass
             finally:

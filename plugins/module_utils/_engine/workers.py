@@ -40,7 +40,7 @@ class Workers:
         self._groups: deque[Group] = deque()
         self._jobs: deque[tuple[Job, _Open]] = deque()
         self._later: deque[Job] = deque()
-        self._busy = self._alive = 0
+        self._busy = 0
         self._stopping = False
         self._error: BaseException | None = None
 
@@ -52,31 +52,27 @@ class Workers:
     def run(self, groups: Sequence[Group]) -> None:
         """Do it all. An exception in here, such as that of a signal, ends what is under way, and then goes on."""
         self._groups.extend(groups)
-        self._alive = self.number
-        for one in range(self.number):
-            threading.Thread(target=self._run, name=f"worker-{one}").start()
+        threads = [threading.Thread(target=self._work, name=f"worker-{one}") for one in range(self.number)]
         try:
+            for thread in threads:
+                thread.start()
             self._wait()
         except BaseException:
             self._stop()
             self._wait()
             raise
+        finally:
+            for thread in threads:
+                if thread.is_alive():
+                    thread.join()
         if self._error is not None:
             raise self._error
 
     def _wait(self) -> None:
         # Not by Thread.join: where a signal's exception interrupts that, Python takes the thread for ended.
         with self._changed:
-            while self._alive:
+            while self._busy or self._jobs or self._later or (self._groups and not self._stopping):
                 self._changed.wait()
-
-    def _run(self) -> None:
-        try:
-            self._work()
-        finally:
-            with self._changed:
-                self._alive -= 1
-                self._changed.notify_all()
 
     def _work(self) -> None:
         while True:
@@ -125,7 +121,8 @@ class Workers:
         finally:
             with self._changed:
                 opened.left -= 1
-            if opened.left == 0:
+                last = opened.left == 0
+            if last:
                 later = opened.group.close()
                 with self._changed:
                     self._later.extend(later)

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a repository holds: its complete backups, what is left of incomplete ones, and what isn't ours. Only reads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from . import codecs, encryption, names, publication, tools, verification
+from .encryption import Decryption
+from .errors import DrydockError, RepositoryError, reason
+from .pipeline import Stage
+from .publication import MANIFEST
+from .repository import Directory
+
+
+@dataclass
+class Inventory:
+    """``backups`` are manifests with ``path`` and ``age_seconds`` (since the backup began) added, the newest first, and
+    with ``verified`` and ``error`` where that was asked for; ``incomplete`` are files of backups that don't count as
+    such, ``foreign`` those that no backup has: each a ``path`` and a ``reason``."""
+
+    backups: list[dict[str, Any]] = field(default_factory=list)
+    incomplete: list[dict[str, str]] = field(default_factory=list)
+    foreign: list[dict[str, str]] = field(default_factory=list)
+
+
+def inventory(
+    repository: Directory,
+    *,
+    host: str | None = None,
+    volumes: Sequence[str] | None = None,
+    now: datetime | None = None,
+) -> Inventory:
+    """Look at all backups of ``host`` (None: of all hosts) of these volumes (None: of all).
+
+    Raise RepositoryError if the repository or a folder in it can't be read, and UsageError for a malformed name.
+    """
+    found = Inventory()
+    for name in [host] if host is not None else []:
+        names.path_component("host", name)
+    for name in volumes or []:
+        names.path_component("volume", name)
+    if not os.path.isdir(repository.root):
+        raise RepositoryError(
+            f"repository {repository.root} is not a directory; check the path, and that it is mounted"
+        )
+    for host_name in _folders(repository.root, found, None if host is None else [host]):
+        for volume in _folders(os.path.join(repository.root, host_name), found, volumes):
+            _folder(repository, host_name, volume, found)
+    moment = now or datetime.now(timezone.utc)
+    for manifest in found.backups:
+        manifest["path"] = repository.archive(manifest)
+        manifest["age_seconds"] = _age(manifest["id"], moment)
+    found.backups.sort(
+        key=lambda one: (names.backup_order(one["id"]), one["host"], one["volume"]["name"]), reverse=True
+    )
+    return found
+
+
+def verify(manifest: dict[str, Any], decryption: Decryption | None) -> None:
+    """Read a backup's archive to its end, and add to the manifest how it was ``verified``: "archive"; "checksum" where
+    there is no key to decrypt it with; None where it is damaged, and then the ``error``."""
+    cipher = manifest["archive"].get("encryption")
+    without_key = cipher is not None and decryption is None
+    manifest.update(verified="checksum" if without_key else "archive", error=None)
+    try:
+        with open(manifest["path"], "rb", buffering=0) as file:
+            if without_key:
+                _read(file.fileno(), manifest, None)
+                return
+            head = os.pread(file.fileno(), encryption.HEAD, 0)
+            with encryption.decryptor(decryption, cipher, head) as stages:
+                decompressor = codecs.codec(manifest["archive"]["compression"]).decompressor()
+                _read(file.fileno(), manifest, [*stages, *decompressor])
+    except OSError as error:
+        manifest.update(verified=None, error=f"archive {manifest['path']} can't be read: {reason(error)}")
+    except DrydockError as error:
+        manifest.update(verified=None, error=f"archive {manifest['path']}: {error}")
+
+
+def _read(descriptor: int, manifest: dict[str, Any], filters: list[Stage] | None) -> None:
+    stored = manifest["archive"]
+    verification.archive_readable(
+        descriptor,
+        sha256=stored["sha256"],
+        size=stored["bytes"],
+        entries=manifest["content"]["entries"],
+        filters=filters,
+        tar=tools.gnu_tar()[0],
+    )
+
+
+def _folders(path: str, found: Inventory, wanted: Sequence[str] | None) -> Iterator[str]:
+    """The folders of hosts or volumes in ``path``; what else is there is foreign."""
+    for entry in sorted(_scan(path), key=lambda entry: entry.name):
+        if wanted is not None and entry.name not in wanted:
+            continue
+        if not entry.is_dir(follow_symlinks=False):
+            found.foreign.append({"path": entry.path, "reason": "not a folder of backups"})
+        else:
+            yield entry.name
+
+
+def _folder(repository: Directory, host: str, volume: str, found: Inventory) -> None:
+    """Sort what is in one volume's folder."""
+    folder = os.path.join(repository.root, host, volume)
+    present = {entry.name: entry for entry in _scan(folder)}
+    archives = set()
+    for name in sorted(present):
+        backup_id = name[: -len(MANIFEST)]
+        if not (name.endswith(MANIFEST) and names.is_backup_id(backup_id)):
+            continue
+        try:
+            manifest = repository.backup(host, volume, backup_id)
+        except DrydockError as error:
+            found.incomplete.append({"path": present[name].path, "reason": str(error)})
+            archives |= {other for other in present if other.startswith(f"{backup_id}.")}
+        else:
+            found.backups.append(manifest)
+            archives |= {name, manifest["archive"]["file"]}
+    for name in sorted(present.keys() - archives - {publication.LOCK}):
+        _backup_id, part = publication.split(name)
+        if part is None:
+            found.foreign.append({"path": present[name].path, "reason": "not a file that a backup has"})
+        elif part == publication.UNFINISHED:
+            found.incomplete.append({"path": present[name].path, "reason": "a run writes it now, or died"})
+        else:
+            found.incomplete.append({"path": present[name].path, "reason": "an archive without a manifest"})
+
+
+def _age(backup_id: str, moment: datetime) -> int | None:
+    """The seconds since a backup began; None where its identifier is no date."""
+    try:
+        return round((moment - names.when(backup_id)).total_seconds())
+    except ValueError:
+        return None
+
+
+def _scan(path: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return list(entries)
+    except OSError as error:
+        raise RepositoryError(f"{path} can't be read: {reason(error)}") from error
