@@ -60,7 +60,7 @@ def _parsed(name: str, text: str) -> tuple[str, str]:
             "(age-keygen -o FILE) and give its public key here"
         )
     raise UsageError(
-        f"{name} ({text[:16]!r}…) is not a public key for age; it looks like age1… (age-keygen -y FILE prints it), "
+        f"{name} is not a public key for age; it looks like age1… (age-keygen -y FILE prints it), "
         "ssh-ed25519 AAAA… or ssh-rsa AAAA…"
     )
 

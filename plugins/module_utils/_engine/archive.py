@@ -9,6 +9,7 @@ names). An archive holds the volume's root as ``./`` and everything else below i
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -21,13 +22,15 @@ _METADATA = ("--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner")
 _LIST = ("--verbose", f"--index-file=/dev/fd/{LISTING}", "--quoting-style=escape")
 
 _CHANGED = re.compile(
-    r"tar: (?P<name>.+): "
-    r"(?:file changed as we read it|File removed before we read it|File shrank by \d+ bytes?; padding with zeros)"
+    r"tar: (?P<name>.+): (?:file changed as we read it|File removed before we read it|"
+    r"File (?P<shrank>shrank) by \d+ bytes?; padding with zeros)"
 )
 _UNREADABLE = re.compile(
     r"tar: (?P<name>.+): (?:Cannot (?:open|read|stat|readlink|savedir|change to)|Read error at byte \d+, while reading "
     r"\d+ bytes?): .+"
 )
+_ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
+_ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 # tar says at its end that it will exit 1 because of what it said before.
 _EPILOGUE = re.compile(r"tar: (?:Exiting with failure status due to previous errors|Error is not recoverable.*)")
 _SOCKET = re.compile(r"tar: .+: socket ignored")
@@ -37,14 +40,16 @@ _SOCKET = re.compile(r"tar: .+: socket ignored")
 class Reading:
     """What tar said while it read a tree.
 
-    ``changed`` are the names, quoted as tar quotes them, of the files that changed, shrank or vanished meanwhile, and
-    ``unreadable`` those of the files that it couldn't read, or not to their end; ``notes`` is whatever else it said
-    while it still did its work: a file system mounted inside, for instance.
+    ``changed`` are the names, quoted as tar quotes them, of the files that changed, shrank or vanished meanwhile;
+    ``shrank`` those among them that had an end before the one that they should have: a disk that doesn't give the rest
+    looks the same to tar. ``unreadable`` are those of the files that it couldn't read. ``notes`` is whatever else it
+    said while it still did its work: a file system mounted inside, for instance.
     """
 
     changed: tuple[str, ...]
     notes: tuple[str, ...]
     unreadable: tuple[str, ...] = ()
+    shrank: tuple[str, ...] = ()
 
 
 def create(tar: str, tree: str) -> Stage:
@@ -106,18 +111,28 @@ def reading(outcome: Outcome, *, tolerant: bool = False) -> Reading | None:
     """
     if outcome.status not in (0, 1, 2) or (outcome.status == 2 and not tolerant):
         return None
-    changed, unreadable, notes = [], [], []
+    changed, shrank, unreadable, notes = [], [], [], []
     for line in outcome.said:
         match, failure = _CHANGED.fullmatch(line), _UNREADABLE.fullmatch(line)
         if match is not None:
             changed.append(match["name"])
+            shrank += [match["name"]] if match["shrank"] else []
         elif failure is not None:
             unreadable.append(failure["name"])
         elif not _SOCKET.fullmatch(line) and not _EPILOGUE.fullmatch(line):
             notes.append(line)
     if (outcome.status == 1 and not changed) or (outcome.status == 2 and (notes or not unreadable)):
         return None
-    return Reading(tuple(dict.fromkeys(changed)), tuple(notes), tuple(dict.fromkeys(unreadable)))
+    return Reading(tuple(dict.fromkeys(changed)), tuple(notes), tuple(dict.fromkeys(unreadable)), tuple(shrank))
+
+
+def unquoted(name: str) -> bytes:
+    """The bytes of a name in which tar has escaped what isn't printable, and the backslash."""
+    return _ESCAPE.sub(lambda match: _unescaped(match[1]), os.fsencode(name))
+
+
+def _unescaped(code: bytes) -> bytes:
+    return bytes([int(code, 8) & 0xFF]) if len(code) == 3 else _ESCAPED.get(code, code)
 
 
 #: A member with a longer name, in bytes, can be stored but not extracted with its xattrs, or not at all.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import threading
 import time
@@ -18,6 +19,8 @@ from .client import Client
 from .errors import ContainerError, DaemonError, UsageError, redact
 
 _KEPT = 4096
+# Docker's own rule for the names of containers.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,10 @@ class Hook:
                 "a command in a container needs 'container' and either 'command' (a line for its shell) or 'argv' "
                 "(a program and its arguments)"
             )
-        user = options.get("user") or None
-        return (
-            shell(options["container"], command, user)
-            if command
-            else cls(options["container"], tuple(argv or ()), user)
-        )
+        container, user = options["container"], options.get("user") or None
+        if not _NAME.fullmatch(container):
+            raise UsageError(f"{container!r} is not the name of a container")
+        return shell(container, command, user) if command else cls(container, tuple(argv or ()), user)
 
     def record(self) -> dict[str, Any]:
         """What parse reads."""

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import archive, encryption, mountinfo, names, pipeline, points, verification
@@ -20,7 +21,7 @@ from .manifest import FORMAT
 from .pipeline import Stage
 from .publication import Publication
 from .repository import Directory
-from .survey import Beside, Survey
+from .survey import Beside, Survey, open_below
 from .volumes import Volume
 
 # Where the time of a file's last change comes from this host's own clock.
@@ -100,7 +101,8 @@ class Job:
         self._began = time.monotonic()
         self._started = names.utc_now()
         self._publication: Publication | None = None
-        self._read: tuple[Survey, str | None, int, archive.Reading] | None = None
+        self._read: _Read | None = None
+        self._error: DrydockError | None = None
 
     def begin(self) -> bool:
         """All that can be done before the containers hold still. Return whether there is something to read."""
@@ -110,46 +112,31 @@ class Job:
 
     def read(self) -> None:
         """Read the volume, once, into the repository, where it doesn't count as a backup yet."""
-        with self._means.result.noting(self.volume.name), Beside(self._tree) as beside:
-            if self._publication is None:
-                found, _steady = self._survey(beside)
-                self._read = (found, None, found.entries, archive.Reading((), ()))
-                return
-            # A server's clock may be behind ours: there the fingerprint is of the time before the read, so that
-            # whatever changes later makes a different one.
-            ahead = None
-            if mountinfo.file_system(self._tree) not in _LOCAL:
-                ahead = self._survey(beside)
-            members = archive.Members()
-            outcomes = pipeline.run(
-                [archive.create(self._means.tar, self._tree), *self._means.filters],
-                sink=self._publication.write,
-                listing=members,
-                stall_timeout=self._means.stall_timeout,
-                proceed=self._means.proceed,
-            )
-            found, steady = ahead or self._survey(beside)
-            steady = steady or ahead is not None
-            reading = self._judge(outcomes)
-            self._read = (found, found.fingerprint if steady else None, members.count, reading)
-            points.reached("archived")
+        try:
+            with Beside(self._tree) as beside:
+                self._read = self._look(beside) if self._publication is None else self._store(beside, self._publication)
+        except DrydockError as error:
+            self._error = error  # finish, which cleans up, raises it
+        points.reached("archived")
 
     def finish(self, consistency: Mapping[str, Any]) -> None:
         """Publish what was read, verified as is asked for; if it wasn't, leave no trace of it."""
         with self._means.result.noting(self.volume.name), self._publication or contextlib.nullcontext():
+            if self._error is not None:
+                raise self._error
             if self._read is None:
                 return
             self._means.proceed()
-            found, fingerprint, entries, reading = self._read
-            manifest = self._manifest(consistency, found)
+            reading = self._read.said
+            manifest = self._manifest(consistency, self._read.found)
             path = None
             if self._publication is not None:
                 publication = self._publication
                 manifest["id"] = publication.id
                 manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
                 manifest["content"].update(
-                    entries=entries,
-                    fingerprint=fingerprint,
+                    entries=self._read.entries,
+                    fingerprint=self._read.fingerprint,
                     changed_while_read=list(reading.changed),
                     unreadable=list(reading.unreadable),
                 )
@@ -182,6 +169,28 @@ class Job:
         with Beside(self._tree) as beside:
             return bool(self._survey(beside)[0].fingerprint == known)
 
+    def _look(self, beside: Beside) -> _Read:
+        """What can be known without reading: that is check mode."""
+        found, _steady = self._survey(beside)
+        return _Read(found, None, found.entries, archive.Reading((), ()))
+
+    def _store(self, beside: Beside, publication: Publication) -> _Read:
+        """Send the volume through the pipe into the repository. Raise DrydockError unless all of it arrived."""
+        # A server's clock may be behind ours: there the fingerprint is of the time before the read, so that whatever
+        # changes later makes a different one.
+        local = mountinfo.file_system(self._tree) in _LOCAL
+        ahead = None if local else self._survey(beside)[0]
+        members = archive.Members()
+        outcomes = pipeline.run(
+            [archive.create(self._means.tar, self._tree), *self._means.filters],
+            sink=publication.write,
+            listing=members,
+            stall_timeout=self._means.stall_timeout,
+            proceed=self._means.proceed,
+        )
+        found, steady = (ahead, True) if ahead else self._survey(beside)
+        return _Read(found, found.fingerprint if steady else None, members.count, self._judge(outcomes))
+
     def _survey(self, beside: Beside) -> tuple[Survey, bool]:
         """Wait for a walk over the tree. Raise VolumeError if tar could store the tree but not restore it."""
         found, steady = beside.result(self._means.stall_timeout, self._means.proceed)
@@ -196,11 +205,16 @@ class Job:
     def _judge(self, outcomes: Sequence[pipeline.Outcome]) -> archive.Reading:
         """What tar said while it read. Raise PipelineError if that, or another stage, won't do."""
         tolerant = self._means.on_read_error == "warn"
-        reading = archive.reading(outcomes[0], tolerant=tolerant)
+        reading = _told_apart(self._tree, archive.reading(outcomes[0], tolerant=tolerant))
         bad = pipeline.failed(outcomes if reading is None else outcomes[1:])
         name = self.volume.name
         if reading is None or bad is not None:
             raise PipelineError(f"volume {name}: {bad}; nothing was added to the repository")
+        if reading.unreadable and not tolerant:
+            raise PipelineError(
+                f"volume {name}: {_some(reading.unreadable)} can't be read to the end: Input/output error; see to the "
+                "disk, or go on without with on_read_error: warn; nothing was added to the repository"
+            )
         if reading.changed and self._means.on_change == "fail":
             raise PipelineError(
                 f"volume {name}: {_some(reading.changed)} changed, shrank or vanished while read; quiesce what writes "
@@ -304,6 +318,44 @@ class Job:
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._began, 3)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a read found: the tree, its fingerprint if that is also the archive's, the archive's number of entries, and
+    what tar said."""
+
+    found: Survey
+    fingerprint: str | None
+    entries: int
+    said: archive.Reading
+
+
+def _told_apart(tree: str, reading: archive.Reading | None) -> archive.Reading | None:
+    """Move those among the files that shrank to the unreadable ones which a disk doesn't give: tar doesn't tell."""
+    if reading is None or not reading.shrank:
+        return reading
+    lost = {name for name in reading.shrank if not _readable(tree, archive.unquoted(name))}
+    changed = tuple(name for name in reading.changed if name not in lost)
+    return replace(reading, changed=changed, unreadable=(*reading.unreadable, *lost))
+
+
+def _readable(tree: str, path: bytes) -> bool:
+    """Whether a file can be read to its end; one that has vanished can."""
+    folder, _slash, name = path.rpartition(b"/")
+    with contextlib.ExitStack() as stack:
+        try:
+            root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, root)
+            below = open_below(root, folder)
+            stack.callback(os.close, below)
+            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=below)
+            stack.callback(os.close, file)
+            while os.read(file, pipeline.CHUNK):
+                pass
+        except OSError as error:
+            return error.errno in (errno.ENOENT, errno.ELOOP)
+    return True
 
 
 def _some(files: Sequence[str]) -> str:

@@ -64,10 +64,18 @@ class Publication:
     def __enter__(self) -> Publication:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stack:
             for path in self._present:
-                os.unlink(path)
+                try:
+                    os.unlink(path)
+                except OSError as second:
+                    if error is not None and not isinstance(error, Exception):
+                        raise error from None
+                    raise RepositoryError(
+                        f"{error or 'repository: nothing was added'}; {path} can't be removed: {reason(second)}; the "
+                        "next run that can removes it"
+                    ) from error
 
     @property
     def sha256(self) -> str:
@@ -133,7 +141,7 @@ class Publication:
         except OSError as error:
             raise RepositoryError(
                 f"repository: {os.path.join(self._folder, self.file)} can't be written after {self.size} bytes: "
-                f"{reason(error)}; the partial file is removed, earlier backups are untouched"
+                f"{reason(error)}; nothing was added to the repository, earlier backups are untouched"
             ) from error
 
 

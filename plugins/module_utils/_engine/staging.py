@@ -72,11 +72,20 @@ class Staging:
     def __enter__(self) -> Staging:
         return self
 
-    def __exit__(self, *_exception: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stack:
-            if os.path.lexists(self.path):
+            if not os.path.lexists(self.path):
+                return
+            try:
                 remove(self.path)
                 self._before.give(self._root)
+            except OSError as second:
+                if error is not None and not isinstance(error, Exception):
+                    raise error from None
+                raise VolumeError(
+                    f"{error or f'volume {self._name}'}; and its file system doesn't let us clean up: {reason(second)}"
+                    f"; a later restore removes what is left in {self.path}"
+                ) from error
 
     @contextlib.contextmanager
     def filling(self) -> Iterator[None]:
