@@ -21,9 +21,4 @@ attributes:
     description:
       - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no
         change.
-  action_group:
-    description: Use C(group/drydock.volumes.docker) in C(module_defaults) to set defaults for this module.
-    support: full
-    membership:
-      - drydock.volumes.docker
 """

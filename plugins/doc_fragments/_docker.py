@@ -71,6 +71,12 @@ options:
       - If the value is not given, the environment variable E(DOCKER_TIMEOUT) is used instead.
     type: int
     default: 60
+attributes:
+  action_group:
+    description: Use C(group/drydock.volumes.docker) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - drydock.volumes.docker
 requirements:
   - On the target, the Python package C(docker) 5.0 or newer (Debian's C(python3-docker)).
 """

@@ -143,6 +143,8 @@ options:
     description:
       - Make no new backup of a volume in which nothing has changed since its newest backup.
       - That is told from names, sizes, owners, modes, times and inodes. No file is opened, and no container stopped.
+      - Volumes around whose reads commands are run (O(exec_before) or the label) are always backed up, because the
+        commands may be what makes the data.
     type: bool
     default: false
   verify:
@@ -180,6 +182,12 @@ options:
       - It is created, for its owner only, if it doesn't exist; its parent directory must exist.
       - A backup is the pair C(<repository>/<host>/<volume>/<id>.tar.zst) and C(<id>.json), its manifest. C(<id>) is
         the time in UTC at which the backup started. An archive without its manifest is not a backup.
+  require_mounted:
+    description:
+      - Fail if O(repository) is on the root file system. Set this where it should be on a disk or a server of its own,
+        so that a backup never fills the root file system because that isn't mounted.
+    type: bool
+    default: false
   compression:
     description:
       - The format of the archives.
@@ -339,7 +347,7 @@ EXAMPLES = r"""
     repository: /var/backups/volumes
     exec_before:
       - container: cache
-        argv: [redis-cli, save]
+        argv: [redis-cli, -e, save]
 
 - name: Back up every night, and keep a week of nights, a month of Sundays and a year of months
   drydock.volumes.docker_volume_backup:
@@ -429,7 +437,9 @@ backups:
       returned: always
       sample: {quiesce: stop, containers: [pg], downtime_seconds: 2.7}
     verification:
-      description: How the archive was verified, and how many seconds that took.
+      description:
+        - How the archive was verified, and how many seconds that took.
+        - C(method) is V(checksum) where O(verify) was asked for and there was no key to decrypt the archive with.
       type: dict
       returned: always
       sample: {method: archive, seconds: 1.4}
@@ -550,6 +560,7 @@ def settings(params: dict[str, t.Any]) -> Settings:
         lock_timeout=params["lock_timeout"],
         stall_timeout=params["stall_timeout"],
         require_match=params["require_match"],
+        require_mounted=params["require_mounted"],
         helper_image=params["helper_image"],
     )
 
@@ -572,6 +583,7 @@ def main() -> None:
                 },
             },
             "require_match": {"type": "bool", "default": False},
+            "require_mounted": {"type": "bool", "default": False},
             "quiesce": {"type": "str", "choices": list(METHODS), "default": "none"},
             "stop_timeout": {"type": "float", "default": 60},
             "health_timeout": {"type": "float", "default": 60},
@@ -631,7 +643,7 @@ def main() -> None:
         "diff": diff(result),
     }
     if result.failures:
-        module.fail_json(msg="; ".join(failure["error"] for failure in result.failures), **report)
+        module.fail_json(msg="; ".join(dict.fromkeys(each["error"] for each in result.failures)), **report)
     module.exit_json(**report)
 
 

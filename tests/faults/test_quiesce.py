@@ -14,6 +14,7 @@ import time
 import pytest
 
 from tests.faults.conftest import SLOW, complete
+from tests.support import disks
 from tests.support.engine import Engine
 from tests.support.modules import Modules
 from tests.support.processes import children, kill_child, wait_for
@@ -460,3 +461,47 @@ def test_the_state_directory_cannot_be_written(engine: Engine, modules: Modules,
     message = modules.refused(BACKUP, volumes=[volume], repository=str(work / "r"), quiesce="stop")
     assert "journal" in message
     assert engine.started_at(container) == before
+
+
+def test_services_that_depend_on_each_other_stop_in_order_across_volumes(
+    engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    first, second, project = engine.volume(), engine.volume(), engine.name()
+    simple = ("sh", "-c", "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.1; done")
+    db = engine.run(first, command=simple, init=False, labels=_service(project, "db"))
+    web = engine.run(second, command=simple, init=False, labels=_service(project, "web", "db:service_started:false"))
+    modules.backup(first, second, repository=str(work / "r"), quiesce="stop", parallel=2)
+    stopped = [engine.api.inspect_container(container)["State"] for container in (web, db)]
+    assert stopped[0]["FinishedAt"] < stopped[1]["FinishedAt"] < stopped[1]["StartedAt"] < stopped[0]["StartedAt"]
+
+
+def test_f23_a_container_that_restarts_again_and_again(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume = engine.volume()
+    loop = engine.run(
+        volume, command=("sh", "-c", "echo x >> /v/starts; exit 1"), restart_policy={"Name": "always"}, init=False
+    )
+    wait_for(lambda: engine.api.inspect_container(loop)["RestartCount"] > 3, "some restarts")
+    answer = modules.backup(volume, repository=str(work / "r"), quiesce="stop")
+    assert len(answer["backups"][0]["consistency"]["containers"]) == 1
+    count = len((engine.path(volume) / "starts").read_text())
+    wait_for(lambda: len((engine.path(volume) / "starts").read_text()) > count, "another restart", 90)
+
+
+def test_what_a_command_makes_is_never_skipped(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume = engine.volume()
+    engine.run(volume, labels={"drydock.exec-before": "date +%N > /v/dump; sleep 0.1"})
+    for number in range(1, 4):
+        answer = modules.backup(volume, repository=str(work / "r"), skip_unchanged=True)
+        assert (len(answer["backups"]), answer["unchanged"]) == (1, []), number
+
+
+def test_a_repository_that_is_not_mounted(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    volume = engine.volume()
+    for check in (True, False):
+        message = modules.refused(
+            BACKUP, volumes=[volume], repository=str(work / "r"), require_mounted=True, check=check
+        )
+        assert "is on the root file system: what should be mounted there, or above, isn't" in message
+    assert not (work / "r").exists()
+    with disks.mounted(work, 8) as disk:
+        modules.backup(volume, repository=str(disk / "r"), require_mounted=True)

@@ -52,23 +52,18 @@ class Daemon(contextlib.AbstractContextManager["Daemon"]):
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         script = 'mkdir -p /run/docker/plugins; mount --bind "$1" /run/docker/plugins; shift; exec "$@"'
-        options = {"host": self.url, "data-root": "data", "exec-root": "exec", "pidfile": "pid", "bridge": "none"}
-        log = stack.enter_context(open(self.root / "log", "wb"))
-        process = subprocess.Popen(
-            [
-                *("unshare", "--mount", "--propagation", "slave"),
-                *("setpriv", "--pdeathsig", "TERM"),  # also when the tests are killed
-                *("sh", "-ec", script, "sh", self.plugins),
-                *("dockerd", "--iptables=false", "--ip-forward=false", "--ip-masq=false"),
-                *(
-                    f"--{name}={value if name in ('host', 'bridge') else self.root / value}"
-                    for name, value in options.items()
-                ),
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-        self.pid = process.pid
+        folders = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
+        command = [
+            # a network of its own: without a bridge it would remove that of the first engine
+            *("unshare", "--net", "--mount", "--propagation", "slave"),
+            *("setpriv", "--pdeathsig", "TERM"),  # also when the tests are killed
+            *("sh", "-ec", script, "sh", str(self.plugins)),
+            *("dockerd", "--host", self.url, "--bridge", "none"),
+            *("--iptables=false", "--ip-forward=false", "--ip-masq=false"),
+            *(f"--{option}={self.root / name}" for option, name in folders.items()),
+        ]
+        with open(self.root / "log", "wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         stack.callback(self._stop, process)
         wait_for(lambda: process.poll() is not None or self._answers(), "the second dockerd")
         assert process.poll() is None, (self.root / "log").read_text()
@@ -93,10 +88,11 @@ class Daemon(contextlib.AbstractContextManager["Daemon"]):
 class Plugin(contextlib.AbstractContextManager["Plugin"]):
     """A volume driver that an engine finds under ``name``. A volume's files are at ``point`` only while it is mounted.
 
-    What goes wrong is injected: ``refusals`` holds messages by a method ("Mount") and a volume, ``delay`` is how many
-    seconds a Mount takes. ``tells`` says when Get and List have the mount point: "always" (the directory is there, and
-    empty, while it isn't mounted), "mounted" or "never". With ``below`` the files are in a directory of that name below
-    what is mounted.
+    As with storage that is far away, Create finds the files that a volume of the name already has, and Remove removes
+    them. What goes wrong is injected: ``refusals`` holds messages by a method ("Mount") and a volume, ``delay`` is how
+    many seconds a Mount takes. ``tells`` says who is told the mount point: "always" (Get and List; the directory is
+    there, and empty, while it isn't mounted), "mounted" (the same, but only then), "get" (Get alone, only then) or
+    "never" (only who mounts it). With ``below`` the files are in a directory of that name below what is mounted.
     """
 
     def __init__(self, daemon: Daemon, *, scope: str = "local", tells: str = "always", below: str = "") -> None:
@@ -150,7 +146,7 @@ class Plugin(contextlib.AbstractContextManager["Plugin"]):
         return str(self._points / volume) in [line.split()[4] for line in lines]
 
     def count(self, method: str, volume: str) -> int:
-        """How often a method was called for a volume."""
+        """How often a method was called for a volume, and succeeded."""
         return self.calls.count((method, volume))
 
     def forget(self, volume: str) -> None:
@@ -165,12 +161,16 @@ class Plugin(contextlib.AbstractContextManager["Plugin"]):
         if method == "Mount":
             time.sleep(self.delay)
         with self._lock:
-            self.calls.append((method, volume))
             if (method, volume) in self.refusals:
                 return {"Err": self.refusals[method, volume]}
             if method not in ("Create", "List", "Capabilities") and volume not in self.volumes:
                 return {"Err": f"no volume {volume} here"}
-            return {"Err": "", **getattr(self, f"_on_{method.lower()}")(volume, question)}
+            try:
+                answer = getattr(self, f"_on_{method.lower()}")(volume, question)
+            except (OSError, subprocess.SubprocessError) as error:
+                return {"Err": str(error)}
+            self.calls.append((method, volume))
+        return {"Err": "", **answer}
 
     def _on_create(self, volume: str, question: dict[str, t.Any]) -> dict[str, t.Any]:
         self.volumes[volume] = question.get("Opts") or {}
@@ -191,28 +191,26 @@ class Plugin(contextlib.AbstractContextManager["Plugin"]):
         return {"Mountpoint": str(self.point(volume))}
 
     def _on_unmount(self, volume: str, question: dict[str, t.Any]) -> dict[str, t.Any]:
-        if question["ID"] not in self.mounted.get(volume, []):
-            return {"Err": f"{question['ID']} doesn't have volume {volume}"}
         self.mounted[volume].remove(question["ID"])
         if not self.mounted[volume]:
             self._unmount(volume)
         return {}
 
     def _on_get(self, volume: str, _question: object) -> dict[str, t.Any]:
-        return {"Volume": self._description(volume)}
+        return {"Volume": {"Name": volume, **self._told(volume, "mounted", "get")}}
 
     def _on_list(self, _volume: str, _question: object) -> dict[str, t.Any]:
-        return {"Volumes": [self._description(volume) for volume in self.volumes]}
+        return {"Volumes": [{"Name": volume, **self._told(volume, "mounted")} for volume in self.volumes]}
 
     def _on_path(self, volume: str, _question: object) -> dict[str, t.Any]:
-        return {"Mountpoint": str(self.point(volume)) if self._tells == "always" or volume in self.mounted else ""}
+        return self._told(volume, "mounted", "get")
 
     def _on_capabilities(self, _volume: str, _question: object) -> dict[str, t.Any]:
         return {"Capabilities": {"Scope": self._scope}}
 
-    def _description(self, volume: str) -> dict[str, str]:
-        told = self._tells == "always" or (self._tells == "mounted" and volume in self.mounted)
-        return {"Name": volume, **({"Mountpoint": str(self.point(volume))} if told else {})}
+    def _told(self, volume: str, *when_mounted: str) -> dict[str, str]:
+        told = self._tells == "always" or (self._tells in when_mounted and volume in self.mounted)
+        return {"Mountpoint": str(self.point(volume))} if told else {}
 
     def _unmount(self, volume: str) -> None:
         subprocess.run(["umount", self._points / volume], check=True)

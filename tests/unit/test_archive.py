@@ -8,7 +8,9 @@ import collections.abc as c
 import dataclasses
 import os
 import pathlib
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 
@@ -45,10 +47,12 @@ def read(tree: pathlib.Path, *options: str, wrapper: c.Sequence[str] = ()) -> Re
 
 
 def extract(data: bytes, target: pathlib.Path) -> tuple[Outcome, int]:
-    pieces = iter([memoryview(data)])
     members = archive.Members()
     stage = archive.extract(tools.gnu_tar()[0], str(target))
-    (outcome,) = pipeline.run([stage], feed=lambda: next(pieces, memoryview(b"")), listing=members)
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        (outcome,) = pipeline.run([stage], source=file.fileno(), listing=members)
     return outcome, members.count
 
 
@@ -89,6 +93,16 @@ def test_f07_a_file_that_changes_is_named(tree: pathlib.Path, script: str, names
     assert reading.notes == ()
 
 
+def test_f07_a_file_that_shrinks_is_told_apart(tree: pathlib.Path) -> None:
+    reading = _while_reading(tree, f"truncate -s {MEBIBYTE} one two").reading
+    assert reading is not None
+    assert reading.shrank
+    assert set(reading.shrank) <= set(reading.changed) & {"./one", "./two"}
+    reading = _while_reading(tree, "rm -f one two").reading
+    assert reading is not None
+    assert reading.shrank == ()
+
+
 def test_a_socket_is_left_out_without_a_word(tree: pathlib.Path) -> None:
     trees.make_socket(tree / "sockets")
     found = read(tree)
@@ -109,27 +123,87 @@ def test_a_file_system_mounted_inside_is_noted(tree: pathlib.Path) -> None:
         assert found.members == survey(str(tree)).entries == 3
 
 
+# After what changes the user: run a program under the name that it has in our pipes.
+AS_TAR = ("bash", "-c", 'exec -a tar "$0" "$@"')
+
+
+def _read_without(tree: pathlib.Path, *options: str, wrapper: c.Sequence[str] = ()) -> Outcome:
+    """Run the stage without some of tar's options, and without a listing: its pipe is root's alone."""
+    stage = archive.create(tools.gnu_tar()[0], str(tree))
+    argv = [one for one in stage.argv if one not in (*options, "--verbose") and pipeline.LISTING not in one]
+    assert len(stage.argv) == len(argv) + len(options) + 2
+    (outcome,) = pipeline.run([dataclasses.replace(stage, argv=(*wrapper, *argv))], sink=bytearray().extend)
+    return outcome
+
+
 @needs_root
 @pytest.mark.parametrize("what", ["file", "folder"])
-def test_f06_what_cannot_be_read_is_a_failure(what: str) -> None:
+def test_f06_what_cannot_be_read_is_a_failure_but_to_the_tolerant(what: str) -> None:
     with public_directory() as tree:
         (tree / "good").write_text("x")
         (tree / "file").write_text("x") if what == "file" else (tree / "folder").mkdir()
         (tree / what).chmod(0)
-        # The listing's pipe is root's, which nobody may open again.
-        stage = archive.create(tools.gnu_tar()[0], str(tree))
-        argv = [argument for argument in stage.argv if pipeline.LISTING not in argument]
-        stage = dataclasses.replace(stage, argv=(*NOBODY, *argv))
-        (outcome,) = pipeline.run([stage], sink=bytearray().extend)
+        trees.make_socket(tree / "sockets")
+        outcome = _read_without(tree, wrapper=(shutil.which(NOBODY[0]) or "", *NOBODY[1:], *AS_TAR))
     assert outcome.status == 2
     assert "Permission denied" in str(outcome)
+    assert "socket ignored" in str(outcome)
     assert archive.reading(outcome) is None
+    assert archive.reading(outcome, tolerant=True) == archive.Reading((), (), (f"./{what}",))
+
+
+NAMES = ["plain", "a b", "a: b", ": Cannot open: x", "new\nline", "tab\t", "\a\b\f\r\v\x7f", "\\", "\\n"]
+NAMES += ["é", "'\"", "#", "\udcff"]
+
+
+@needs_root
+def test_f63_the_names_of_files_that_cannot_be_read_are_known_whatever_is_in_them() -> None:
+    with public_directory() as tree:
+        for name in NAMES:
+            (tree / name).touch(mode=0)
+        outcome = _read_without(tree, wrapper=(shutil.which(NOBODY[0]) or "", *NOBODY[1:], *AS_TAR))
+    reading = archive.reading(outcome, tolerant=True)
+    assert reading is not None
+    assert sorted(map(archive.unquoted, reading.unreadable)) == sorted(b"./" + os.fsencode(name) for name in NAMES)
+
+
+@pytest.mark.parametrize(
+    ("quoted", "name"),
+    [
+        ("", b""),
+        ("./a", b"./a"),
+        (r"./a\nb", b"./a\nb"),
+        (r"./a\\nb", rb"./a\nb"),
+        (r"./a\\\nb", b"./a\\\nb"),
+        (r"./\303\251", "./é".encode()),
+        (r"./\0011", b"./\x011"),
+        (r"./\: \ ", b"./:  "),
+        ("./\udcff", b"./\xff"),
+    ],
+)
+def test_names_as_tar_quotes_them(quoted: str, name: bytes) -> None:
+    assert archive.unquoted(quoted) == name
+
+
+@needs_root
+def test_f06_a_file_that_gives_an_error_in_the_middle() -> None:
+    # sysfs(5) has files that can be opened and not read. They have no blocks: tar would take them for holes.
+    outcome = _read_without(pathlib.Path("/sys/devices/virtual/net/lo/power"), "--sparse")
+    assert outcome.status == 2
+    assert "Read error at byte 0, while reading 4096 bytes: Input/output error" in str(outcome.said)
+    assert archive.reading(outcome) is None
+    tolerated = archive.reading(outcome, tolerant=True)
+    assert tolerated is not None
+    assert "./autosuspend_delay_ms" in tolerated.unreadable
+    assert not set(tolerated.unreadable) & set(tolerated.changed)
+    assert tolerated.notes == ()
 
 
 def test_a_tree_that_is_missing_is_a_failure(tmp_path: pathlib.Path) -> None:
     found = read(tmp_path / "nowhere")
     assert found.outcome.status == 2
     assert found.reading is None
+    assert archive.reading(found.outcome, tolerant=True) is None
 
 
 SHRANK = "tar: ./f: File shrank by {}; padding with zeros"
@@ -137,8 +211,13 @@ TABLE = [
     (0, (), archive.Reading((), ())),
     (1, ("tar: ./f: file changed as we read it",), archive.Reading(("./f",), ())),
     (1, ("tar: ./f: File removed before we read it",), archive.Reading(("./f",), ())),
-    (1, (SHRANK.format("17 bytes"),), archive.Reading(("./f",), ())),
-    pytest.param(1, (SHRANK.format("1 byte"),), archive.Reading(("./f",), ()), id="one byte"),
+    (1, (SHRANK.format("17 bytes"),), archive.Reading(("./f",), (), shrank=("./f",))),
+    pytest.param(1, (SHRANK.format("1 byte"),), archive.Reading(("./f",), (), shrank=("./f",)), id="one byte"),
+    (
+        1,
+        ("tar: ./g: file changed as we read it", SHRANK.format("17 bytes"), "tar: ./h: File removed before we read it"),
+        archive.Reading(("./g", "./f", "./h"), (), shrank=("./f",)),
+    ),
     (1, ("tar: ./f: file changed as we read it",) * 2, archive.Reading(("./f",), ())),
     (1, (r"tar: ./a\nb\303\251: file changed as we read it",), archive.Reading((r"./a\nb\303\251",), ())),
     (1, ("tar: ./a: b: file changed as we read it",), archive.Reading(("./a: b",), ())),
@@ -169,6 +248,72 @@ TABLE = [
 @pytest.mark.parametrize(("status", "said", "expected"), TABLE)
 def test_how_messages_and_status_are_read(status: int, said: tuple[str, ...], expected: archive.Reading | None) -> None:
     assert archive.reading(Outcome("tar", status, said)) == expected
+
+
+DENIED = "tar: ./f: Cannot open: Permission denied"
+DAMAGED = "tar: ./g: Read error at byte {}, while reading {}: Input/output error"
+CHANGED = "tar: ./h: file changed as we read it"
+PREVIOUS = "tar: Exiting with failure status due to previous errors"
+FATAL = "tar: Error is not recoverable: exiting now"
+F = archive.Reading((), (), ("./f",))
+TOLERANT: dict[str, tuple[int, tuple[str, ...], archive.Reading | None]] = {
+    "denied": (2, (DENIED, PREVIOUS), F),
+    "denied, without an epilogue": (2, (DENIED,), F),
+    "denied twice": (2, (DENIED, DENIED, PREVIOUS), F),
+    "beside a socket": (2, ("tar: ./s: socket ignored", DENIED, PREVIOUS), F),
+    "stat": (2, ("tar: ./f: Cannot stat: Input/output error", PREVIOUS), F),
+    "read": (2, ("tar: ./f: Cannot read: Input/output error", PREVIOUS), F),
+    "readlink": (2, ("tar: ./f: Cannot readlink: Structure needs cleaning", PREVIOUS), F),
+    "savedir": (2, ("tar: ./f: Cannot savedir: Stale file handle", PREVIOUS), F),
+    "at the start": (2, (DAMAGED.format(0, "512 bytes"), PREVIOUS), archive.Reading((), (), ("./g",))),
+    "in the middle": (2, (DAMAGED.format(81920, "10240 bytes"), PREVIOUS), archive.Reading((), (), ("./g",))),
+    "a single byte": (2, (DAMAGED.format(1, "1 byte"), PREVIOUS), archive.Reading((), (), ("./g",))),
+    "several": (2, (DENIED, DAMAGED.format(0, "1 byte"), PREVIOUS), archive.Reading((), (), ("./f", "./g"))),
+    "and one that changed": (2, (DENIED, CHANGED, PREVIOUS), archive.Reading(("./h",), (), ("./f",))),
+    "and one that shrank": (
+        2,
+        ("tar: ./g: Cannot open: Permission denied", SHRANK.format("9 bytes"), PREVIOUS),
+        archive.Reading(("./f",), (), ("./g",), ("./f",)),
+    ),
+    "a name with a colon": (2, ("tar: ./a: b: Cannot open: No", PREVIOUS), archive.Reading((), (), ("./a: b",))),
+    "a name like a message": (
+        2,
+        ("tar: ./a: Cannot open: Permission denied: Cannot open: Permission denied", PREVIOUS),
+        archive.Reading((), (), ("./a: Cannot open: Permission denied",)),
+    ),
+    "quoted": (2, (r"tar: ./a\nb: Cannot open: Permission denied", PREVIOUS), archive.Reading((), (), (r"./a\nb",))),
+    "nothing was said": (2, (), None),
+    "only the epilogue": (2, (PREVIOUS,), None),
+    "only what changed": (2, (CHANGED, PREVIOUS), None),
+    "only a socket": (2, ("tar: ./s: socket ignored", PREVIOUS), None),
+    "a message of another kind": (2, (DENIED, "tar: ./i: Cannot frobnicate: No", PREVIOUS), None),
+    "a full disk": (2, ("tar: -: Cannot write: No space left on device", FATAL), None),
+    "a full disk after a denied file": (2, (DENIED, "tar: -: Cannot write: No space left on device", FATAL), None),
+    "a short write": (2, (DENIED, "tar: -: Wrote only 4096 of 10240 bytes", FATAL), None),
+    "no such tree": (2, ("tar: /x: Cannot open: No such file or directory", FATAL), None),
+    "no listing": (2, ("tar: /dev/fd/9: Cannot open: Permission denied", FATAL), None),
+    "gone in the middle": (2, (DENIED, "tar: ./d: Cannot change to: Stale file handle", FATAL), None),
+    "no memory": (2, (DENIED, "tar: memory exhausted", FATAL), None),
+    "the reader left": (-13, (DENIED,), None),
+    "killed": (-9, (DENIED, PREVIOUS), None),
+    "not found": (127, (DENIED,), None),
+    "another status": (3, (DENIED, PREVIOUS), None),
+    "status 1 without a change": (1, (DENIED,), None),
+    "quiet": (0, (), archive.Reading((), ())),
+    "changed": (1, (CHANGED,), archive.Reading(("./h",), ())),
+    "changed, and noted": (
+        1,
+        (CHANGED, "tar: ./i: something new"),
+        archive.Reading(("./h",), ("tar: ./i: something new",)),
+    ),
+}
+
+
+@pytest.mark.parametrize(("status", "said", "expected"), TOLERANT.values(), ids=TOLERANT)
+def test_f06_what_the_tolerant_accept(status: int, said: tuple[str, ...], expected: archive.Reading | None) -> None:
+    outcome = Outcome("tar", status, said)
+    assert archive.reading(outcome, tolerant=True) == expected
+    assert archive.reading(outcome) == (None if status == 2 else expected)
 
 
 def test_members_are_counted_whatever_their_names(tree: pathlib.Path, tmp_path: pathlib.Path) -> None:

@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
+import pathlib
 import random
 import subprocess
+import tempfile
 
 import pytest
 
@@ -18,19 +21,23 @@ DATA = random.Random(1).randbytes(1 << 20) + bytes(range(256)) * 4096
 PROGRAMS = {"zstd": "zstd", "gzip": "gzip"}
 
 
-def _feed(data: bytes, size: int = 100_000) -> c.Callable[[], memoryview]:
-    pieces = (memoryview(data)[start : start + size] for start in range(0, len(data), size))
-    return lambda: next(pieces, memoryview(b""))
+@contextlib.contextmanager
+def _source(data: bytes) -> c.Iterator[int]:
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file.fileno()
 
 
 def _through(stages: list[pipeline.Stage], data: bytes) -> tuple[pipeline.Outcome | None, bytes]:
     out = bytearray()
-    outcomes = pipeline.run([*stages, pipeline.Stage("cat", ("/bin/cat",))], feed=_feed(data), sink=out.extend)
+    with _source(data) as source:
+        outcomes = pipeline.run([*stages, pipeline.Stage("cat", ("/bin/cat",))], source=source, sink=out.extend)
     return pipeline.failed(outcomes), bytes(out)
 
 
-def _compressed(name: str, data: bytes, level: int | None = None) -> bytes:
-    bad, out = _through(codecs.codec(name).compressor(level), data)
+def _compressed(name: str, data: bytes, level: int | None = None, threads: int = 0) -> bytes:
+    bad, out = _through(codecs.codec(name).compressor(level, threads), data)
     assert bad is None
     return out
 
@@ -61,6 +68,62 @@ def test_every_level_that_is_promised_works(name: str) -> None:
     low, high = codecs.codec(name).levels
     sizes = [len(_compressed(name, DATA, level)) for level in (low, high)]
     assert sizes[1] <= sizes[0] < len(DATA)
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 7])
+@pytest.mark.parametrize("name", codecs.CODECS)
+def test_round_trip_with_any_number_of_threads(name: str, threads: int) -> None:
+    compressed = _compressed(name, DATA, threads=threads)
+    assert _through(codecs.codec(name).decompressor(), compressed) == (None, DATA)
+
+
+def _arguments(name: str, level: int | None, threads: int) -> tuple[str, ...]:
+    (stage,) = codecs.codec(name).compressor(level, threads)
+    return stage.argv[1:]
+
+
+ZSTD = [
+    (None, 0, ("-2", "-T0")),
+    (None, 1, ("-2", "-T1")),
+    (3, 4, ("-3", "-T4")),
+    (1, 0, ("-1", "-T0")),
+    (19, 2, ("-19", "-T2")),
+]
+
+
+@pytest.mark.parametrize(("level", "threads", "expected"), ZSTD)
+def test_zstd_is_told_the_level_and_the_threads(level: int | None, threads: int, expected: tuple[str, ...]) -> None:
+    assert _arguments("zstd", level, threads) == ("--quiet", *expected, "--stdout")
+
+
+def test_without_a_number_of_threads_zstd_takes_them_all() -> None:
+    assert codecs.codec("zstd").compressor(None) == codecs.codec("zstd").compressor(2, 0)
+
+
+GZIP = [(True, None, 0), (True, 9, 3), (True, 1, 1), (False, None, 0), (False, 1, 3)]
+
+
+@pytest.mark.parametrize(("pigz", "level", "threads"), GZIP)
+def test_only_pigz_is_told_the_threads(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, pigz: bool, level: int | None, threads: int
+) -> None:
+    known = {"gzip": str(tmp_path / "gzip"), **({"pigz": str(tmp_path / "pigz")} if pigz else {})}
+    monkeypatch.setattr(tools, "find", known.get)
+    (stage,) = codecs.codec("gzip").compressor(level, threads)
+    program, first, second, *told, last = stage.argv
+    assert (program, first, second, last) == (
+        known["pigz" if pigz else "gzip"],
+        f"-{level or 6}",
+        "--no-name",
+        "--stdout",
+    )
+    assert bool(told) == (pigz and threads > 0)
+    assert not told or told[-1].endswith(str(threads))
+
+
+@pytest.mark.parametrize("threads", [0, 1, 4])
+def test_nothing_is_done_by_no_stage_whatever_the_threads(threads: int) -> None:
+    assert codecs.codec("none").compressor(None, threads) == []
 
 
 @pytest.mark.parametrize(
@@ -98,7 +161,8 @@ def test_f10_what_is_cut_or_foreign_fails(name: str, damage: c.Callable[[bytes],
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_cause_is_the_reader_that_left_and_not_the_decompressor(name: str) -> None:
     stages = [*codecs.codec(name).decompressor(), pipeline.Stage("left", ("/bin/sh", "-c", "exit 3"))]
-    bad = pipeline.failed(pipeline.run(stages, feed=_feed(_compressed(name, DATA))))
+    with _source(_compressed(name, DATA)) as source:
+        bad = pipeline.failed(pipeline.run(stages, source=source))
     assert bad is not None
     assert (bad.stage, bad.status) == ("left", 3)
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
 import os
 import pathlib
 import re
@@ -412,6 +413,15 @@ def test_sockets_of_the_original_are_not_missed(pair: tuple[pathlib.Path, pathli
     assert look(pair).differences == ("./folder/socket: is new",)
 
 
+def test_a_socket_that_was_there_before_excuses_no_file_in_the_copy(pair: tuple[pathlib.Path, pathlib.Path]) -> None:
+    trees.make_socket(pair[0] / "folder")
+    (pair[1] / "folder" / "socket").touch()
+    since = _moment(pair)
+    (pair[0] / "folder" / "beside").write_text("changed, and so is the folder")
+    (pair[0] / "folder" / "new").touch()
+    assert look(pair, changed_since=since).differences == ("./folder/socket: is new",)
+
+
 def test_what_is_mounted_inside_counts_as_an_empty_folder(pair: tuple[pathlib.Path, pathlib.Path]) -> None:
     for tree in pair:
         _keeping_time(tree / "inside", pathlib.Path.mkdir)
@@ -616,25 +626,36 @@ def test_what_vanishes_or_changes_while_it_is_looked_at(
     assert found.changed > 0
 
 
-@pytest.mark.parametrize("kind", ["gone", "another", "symlink"])
+@pytest.mark.parametrize("kind", ["gone", "another", "symlink", "mounted"])
 def test_a_folder_that_is_another_one_when_its_turn_comes(
     pair: tuple[pathlib.Path, pathlib.Path], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    since = _moment(pair)
+    folder, other = pair[0] / "folder", pair[0].parent / "other"
+    (other / "deeper").mkdir(parents=True)
+    for entry in (other / "deeper", other):
+        os.utime(entry, ns=(TIME, TIME))
+    since = max(_moment(pair), _latest(other) + 1)
     real = compare._open
 
-    def late(root: int, path: bytes) -> int:
-        if path == b"folder" and (pair[0] / "folder" / "below").exists():
-            trees.remove(pair[0] / "folder")
-            if kind == "another":
-                (pair[0] / "folder").mkdir()
-            elif kind == "symlink":
-                (pair[0] / "folder").symlink_to("/usr")
-        return real(root, path)
+    with contextlib.ExitStack() as stack:
 
-    monkeypatch.setattr(compare, "_open", late)
-    found = look(pair, changed_since=since)
-    assert (found.differences, found.changed) == ((), 1)
+        def late(root: int, path: bytes) -> int:
+            if path == b"folder" and (folder / "below").exists():
+                if kind == "mounted":
+                    stack.enter_context(mounted("tmpfs", folder))
+                    return real(root, path)
+                trees.remove(folder)
+                if kind == "another":
+                    other.rename(folder)
+                elif kind == "symlink":
+                    folder.symlink_to("/usr")
+            return real(root, path)
+
+        monkeypatch.setattr(compare, "_open", late)
+        before = len(os.listdir("/proc/self/fd"))
+        found = look(pair, changed_since=since)
+        assert (found.differences, found.changed) == ((), 1)
+        assert len(os.listdir("/proc/self/fd")) == before
 
 
 def test_a_difference_in_a_file_that_changes_in_the_same_moment_is_not_told(

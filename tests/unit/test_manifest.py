@@ -47,6 +47,14 @@ def test_empty_options_and_labels_are_in_order(name: str) -> None:
     assert load(manifests.dump(manifest)) == manifest
 
 
+def test_a_fingerprint_that_is_not_known_is_null() -> None:
+    manifest = a_manifest()
+    manifest["content"]["fingerprint"] = None
+    data = manifests.dump(manifest)
+    assert b'"fingerprint": null' in data
+    assert load(data) == manifest
+
+
 def put(*path_and_value: t.Any) -> c.Callable[[Manifest], None]:
     *path, last, value = path_and_value
 
@@ -91,6 +99,11 @@ BROKEN: dict[str, tuple[c.Callable[[Manifest], None], str]] = {
     "text for a size": (put("archive", "bytes", "1"), "'archive.bytes' is missing or of the wrong type"),
     "negative size": (put("archive", "bytes", -1), "'archive.bytes' is negative"),
     "negative entries": (put("content", "entries", -1), "'content.entries' is negative"),
+    "no fingerprint": (drop("content", "fingerprint"), "'content.fingerprint' is missing or of the wrong type"),
+    "number for a fingerprint": (put("content", "fingerprint", 0), "'content.fingerprint' is missing or of the wrong"),
+    "bool for a fingerprint": (put("content", "fingerprint", False), "'content.fingerprint' is missing or of the"),
+    "list for a fingerprint": (put("content", "fingerprint", []), "'content.fingerprint' is missing or of the wrong"),
+    "entries null": (put("content", "entries", None), "'content.entries' is missing or of the wrong type"),
     "no content": (put("content", None), "'content' is not an object"),
     "archive elsewhere": (put("archive", "file", f"../{ID}.tar.zst"), "names an archive that isn't its own"),
     "absolute archive": (put("archive", "file", f"/{ID}.tar.zst"), "names an archive that isn't its own"),

@@ -7,11 +7,16 @@ from __future__ import annotations
 import collections.abc as c
 import os
 import pathlib
+import re
+import stat
+import threading
+import time
 
 import pytest
 
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import survey as module
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.survey import Survey, survey
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.survey import Beside, Survey, survey
 from tests.support import trees
 from tests.unit.helpers import BECOME_NOBODY, ENGINE, mounted, needs_root, public_directory, python
 
@@ -230,3 +235,218 @@ def test_f06_a_folder_that_opens_but_cannot_be_listed_is_an_error_of_ours() -> N
     without = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
     ran = python(LOOK, "/proc/1/map_files", wrapper=without)
     assert ran.stdout.startswith("refused: /proc/1/map_files: "), ran.stderr
+
+
+# Whether anything was changed since
+
+SECOND = 1_000_000_000
+NOON = 1_795_435_200 * SECOND
+STEADY: dict[str, tuple[int, int, bool]] = {
+    # the last change; since when; whether it was steady
+    "long ago": (NOON + 1, NOON + 3600 * SECOND, True),
+    "later": (NOON + 1, NOON, False),
+    "much later": (NOON + 3600 * SECOND + 1, NOON, False),
+    "at that moment": (NOON + 1, NOON + 1, False),
+    "within a tick of the kernel's": (NOON + 1, NOON + 10_000_001, False),
+    "within two": (NOON + 1, NOON + 20_000_001, False),
+    "after two": (NOON + 1, NOON + 20_000_002, True),
+    "whole seconds, within one": (NOON, NOON + SECOND, False),
+    "whole seconds, within two": (NOON, NOON + 2 * SECOND, False),
+    "whole seconds, after two": (NOON, NOON + 2 * SECOND + 1, True),
+    "nothing at all": (0, NOON, True),
+}
+
+
+@pytest.mark.parametrize(("latest", "moment", "steady"), STEADY.values(), ids=STEADY)
+def test_steady_since(latest: int, moment: int, steady: bool) -> None:
+    assert Survey(1, 0, 0, 0, "", latest).steady_since(moment) == steady
+
+
+def _latest(tree: pathlib.Path) -> int:
+    return max(path.lstat().st_ctime_ns for path in (tree, *tree.rglob("*")))
+
+
+def test_the_latest_change_is_that_of_the_inode_and_not_the_one_that_anybody_can_set(tree: pathlib.Path) -> None:
+    os.utime(tree / "file", ns=(NOON, 2 * NOON))
+    os.utime(tree / "link", ns=(1, 1), follow_symlinks=False)
+    assert look(tree).latest == _latest(tree)
+    assert look(tree).latest < 2 * NOON
+
+
+@pytest.mark.parametrize("name", [".", "file", "folder", "folder/inside", "link", "socket"])
+def test_the_latest_change_is_seen_wherever_it_is(tree: pathlib.Path, name: str) -> None:
+    os.mknod(tree / "socket", stat.S_IFSOCK | 0o600)
+    before = look(tree).latest
+    time.sleep(0.02)
+    os.utime(tree / name, ns=(1, 1), follow_symlinks=False)
+    found = look(tree).latest
+    assert found == os.lstat(tree / name).st_ctime_ns > before
+
+
+# Beside somebody else who reads
+
+
+def _nothing() -> None:
+    """Have no reason to stop."""
+
+
+def _beside(tree: pathlib.Path, change: c.Callable[[], object] = _nothing) -> tuple[Survey, bool]:
+    with Beside(str(tree)) as beside:
+        change()
+        return beside.result(10, _nothing)
+
+
+def _age() -> None:
+    """Let what was made just now be older than the clocks' steps."""
+    time.sleep(0.05)
+
+
+def test_beside_finds_what_a_walk_finds(tree: pathlib.Path) -> None:
+    _age()
+    assert _beside(tree) == (look(tree), True)
+    assert not [thread for thread in threading.enumerate() if thread.name == "survey"]
+
+
+def test_f07_a_change_right_after_the_beginning_is_seen_always(tree: pathlib.Path) -> None:
+    for number in range(30):
+        _age()
+        beside = Beside(str(tree))
+        (tree / "file").write_bytes(b"%d" % number)
+        with beside:
+            assert not beside.result(10, _nothing)[1]
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_f07_any_change_is_seen(tree: pathlib.Path, change: c.Callable[[pathlib.Path], object]) -> None:
+    _age()
+    found, steady = _beside(tree, lambda: change(tree))
+    # steady where the walk was faster: it then tells of the time before the change
+    assert not steady or found.fingerprint != look(tree).fingerprint
+
+
+def test_f07_a_change_while_the_walk_is_under_way_is_seen(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _age()
+    directory = module._directory
+
+    def changed_after_it_was_seen(root: int, path: bytes, *rest: object) -> None:
+        directory(root, path, *rest)
+        if path == b"folder":
+            (tree / "folder" / "inside").write_bytes(b"7654321")
+            (tree / "folder" / "new").touch()
+
+    monkeypatch.setattr(module, "_directory", changed_after_it_was_seen)
+    found, steady = _beside(tree)
+    monkeypatch.undo()
+    # whoever read it meanwhile may have read either: it must not pass for what is there now
+    assert not steady or found.fingerprint != look(tree).fingerprint
+
+
+@pytest.mark.parametrize("step", [-3600, -0.05, 0.05, 3600])
+def test_where_somebody_sets_the_clock_nothing_is_steady(
+    tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch, step: float
+) -> None:
+    _age()
+    now = time.time_ns
+    with Beside(str(tree)) as beside:
+        monkeypatch.setattr(module.time, "time_ns", lambda: now() + int(step * SECOND))
+        found, steady = beside.result(10, _nothing)
+    monkeypatch.undo()
+    assert (found, steady) == (look(tree), False)
+
+
+def test_a_clock_that_was_set_back_before_the_beginning(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time_ns
+    monkeypatch.setattr(module.time, "time_ns", lambda: now() - 3600 * SECOND)
+    _age()
+    assert not _beside(tree)[1]
+
+
+def test_an_error_of_the_walk_is_raised_where_it_is_waited_for(tmp_path: pathlib.Path) -> None:
+    with Beside(str(tmp_path / "missing")) as beside:
+        time.sleep(0.1)
+        for _time in range(2):
+            with pytest.raises(VolumeError, match="missing can't be read: No such file or directory"):
+                beside.result(10, _nothing)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> c.Iterator[threading.Event]:
+    """A file system that hangs when a folder is listed, until the event is set."""
+    release, scandir = threading.Event(), os.scandir
+
+    def hang(where: int) -> object:
+        assert release.wait(30)
+        return scandir(where)
+
+    monkeypatch.setattr(os, "scandir", hang)
+    yield release
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name == "survey":
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_f08_a_file_system_that_hangs_is_noticed_and_left(tree: pathlib.Path, held: threading.Event) -> None:
+    began = time.monotonic()
+    hangs = re.escape("the file system hangs: no entry was found for 1 seconds")
+    with pytest.raises(VolumeError, match=hangs), Beside(str(tree)) as beside:
+        beside.result(1, _nothing)
+    assert 1 < time.monotonic() - began < 4
+    (thread,) = (thread for thread in threading.enumerate() if thread.name == "survey")
+    assert thread.daemon
+
+
+@pytest.mark.parametrize("timeout", [0, 5])
+def test_one_that_is_only_slow_is_waited_for(tree: pathlib.Path, held: threading.Event, timeout: float) -> None:
+    _age()
+    threading.Timer(1.2, held.set).start()
+    with Beside(str(tree)) as beside:
+        found, steady = beside.result(timeout, _nothing)
+    assert (found.entries, steady) == (5, True)
+
+
+def test_each_entry_that_is_found_is_a_sign_of_life(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add = module._Walk.add
+
+    def slow(self: module._Walk, path: bytes, facts: os.stat_result) -> None:
+        time.sleep(0.7)
+        add(self, path, facts)
+
+    monkeypatch.setattr(module._Walk, "add", slow)
+    with Beside(str(tree)) as beside:
+        assert beside.result(1.5, _nothing)[0].entries == 5
+
+
+def test_proceed_ends_the_wait(tree: pathlib.Path, held: threading.Event) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), Beside(str(tree)) as beside:
+        beside.result(0, stop)
+    assert time.monotonic() - began < 3
+
+
+def test_a_walk_that_nobody_waits_for_any_more_ends(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in range(300):
+        (tmp_path / str(name)).mkdir()
+    walked, directory = [], module._directory
+
+    def slow(*arguments: object) -> None:
+        time.sleep(0.01)
+        walked.append(1)
+        directory(*arguments)
+
+    monkeypatch.setattr(module, "_directory", slow)
+    with Beside(str(tmp_path)):
+        time.sleep(0.1)
+    assert not [thread for thread in threading.enumerate() if thread.name == "survey"]
+    assert 0 < len(walked) < 100
+
+
+def test_a_walk_that_is_stopped_enters_no_folder(tree: pathlib.Path) -> None:
+    walk = module._Walk()
+    walk.stopped = True
+    assert survey(str(tree), walk).entries == 1
+    assert survey(str(tree)).entries == 5

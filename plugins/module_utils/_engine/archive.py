@@ -32,7 +32,7 @@ _UNREADABLE = re.compile(
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 # tar says at its end that it will exit 1 because of what it said before.
-_EPILOGUE = re.compile(r"tar: (?:Exiting with failure status due to previous errors|Error is not recoverable.*)")
+_EPILOGUE = re.compile(r"tar: Exiting with failure status due to previous errors")
 _SOCKET = re.compile(r"tar: .+: socket ignored")
 
 

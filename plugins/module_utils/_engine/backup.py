@@ -37,7 +37,8 @@ class Settings:
     and ``after`` are run once, around the reads. ``on_change`` and ``on_read_error`` (warn, fail) say what files are
     that changed while they were read, or couldn't be read. ``verify`` is none, archive or restore; the last one needs
     room in the directory ``scratch``, and both need ``decryption`` where the archive is encrypted for keys that this
-    host doesn't have. ``helper_image`` is for mounts.reach. Times are in seconds.
+    host doesn't have. With ``require_mounted`` the repository mustn't be on the root file system. ``helper_image`` is
+    for mounts.reach. Times are in seconds.
     """
 
     compression: str = "zstd"
@@ -58,6 +59,7 @@ class Settings:
     lock_timeout: float = 0
     stall_timeout: float = 600
     require_match: bool = False
+    require_mounted: bool = False
     helper_image: str | None = None
 
     def __post_init__(self) -> None:
@@ -90,6 +92,8 @@ def backup(
         result.warnings += quiesce.recover(client, settings.limits)
     elif quiesce.unfinished():
         result.warnings.append("a run was interrupted; what it left stopped would be started again")
+    if settings.require_mounted:
+        repository.require_mounted()
     if not repository.check():
         what = "would be" if repository.read_only else "is"
         result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
@@ -114,7 +118,6 @@ def backup(
         },
         on_change=settings.on_change,
         on_read_error=settings.on_read_error,
-        skip_unchanged=settings.skip_unchanged,
         verify=settings.verify,
         scratch=settings.scratch,
         lock_timeout=settings.lock_timeout,
@@ -132,7 +135,7 @@ def backup(
         for name, error in errors.items():
             result.failures.append({"volume": name, "error": str(error)})
         by_name = {volume.name: volume for volume in reached}
-        made = [_Group(client, means, group, settings.limits, by_name, places) for group in groups]
+        made = [_Group(client, means, group, settings, by_name, places) for group in groups]
         workers.run(made)
     for window in made:
         window.await_health()
@@ -151,24 +154,27 @@ class _Group:
         client: Client,
         means: Means,
         group: Group,
-        limits: Limits,
+        settings: Settings,
         by_name: dict[str, volumes.Volume],
         places: mounts.Places,
     ) -> None:
         self._means = means
         self._client = client
         self._group = group
-        self._window = Window(client, group, limits, means.proceed)
+        self._settings = settings
+        self._window = Window(client, group, settings.limits, means.proceed)
         self._volumes = [by_name[name] for name in group.volumes]
         self._places = places
         self._jobs: list[Job] = []
 
     def open(self) -> Sequence[Any]:
         """Begin each backup, and have the containers hold still if there is anything to read."""
-        jobs = [Job(self._means, volume, self._places.path(volume.name)) for volume in self._volumes]
+        jobs = [self._job(volume) for volume in self._volumes]
+        # A command that comes before may be what makes the data: a dump.
+        skip = self._settings.skip_unchanged and not self._group.before
         try:
             for job in jobs:
-                if job.begin():
+                if job.begin(skip=skip):
                     self._jobs.append(job)
             if self._jobs:
                 self._hold()
@@ -198,6 +204,10 @@ class _Group:
         self._window.await_health()
         self._note()
 
+    def _job(self, volume: volumes.Volume) -> Job:
+        still = self._group.method[volume.name] == "stop"
+        return Job(self._means, volume, self._places.path(volume.name), still=still)
+
     def _hold(self) -> None:
         for member in self._group.members:
             self._means.result.held[member.name] = member.method
@@ -208,15 +218,15 @@ class _Group:
 
     def _note(self) -> None:
         """Pass on what the window has to say, once."""
-        names_ = ", ".join(self._group.volumes)
         for failure in self._window.failures:
-            self._fail(names_, failure)
-        self._means.result.warnings += [f"volume {names_}: {note}" for note in self._window.notes]
+            for name in self._group.volumes:
+                self._fail(name, failure)
+        self._means.result.warnings += self._window.notes
         self._window.failures.clear()
         self._window.notes.clear()
 
     def _fail(self, name: str, error: object) -> None:
-        self._means.result.failures.append({"volume": name, "error": f"volume {name}: {error}"})
+        self._means.result.failures.append({"volume": name, "error": str(error)})
 
     def _consistency(self, name: str) -> dict[str, Any]:
         """What the manifest says about how the volume was read."""

@@ -104,11 +104,6 @@ class Client:
         with self._explained(f"send {signal} to the container {container}"):
             self._api.kill(container, signal)
 
-    def stop_container(self, container: str, timeout: float) -> None:
-        """Stop a container: end it by a signal, and kill it after ``timeout`` seconds."""
-        with self._explained(f"stop the container {container}"):
-            self._api.stop(container, timeout=round(timeout))
-
     def start_container(self, container: str) -> None:
         """Start a container that exists."""
         with self._explained(f"start the container {container}"):

@@ -63,7 +63,7 @@ def _gzip(*options: str) -> Stage:
 
 def _gzip_compressor(level: int, threads: int) -> Stage:
     # pigz makes the same format on every core; gzip is on every host.
-    several = [f"--processes={threads}"] if threads and tools.find("pigz") else []
+    several = [f"-p{threads}"] if threads and tools.find("pigz") else []
     return _gzip(f"-{level}", "--no-name", *several)
 
 

@@ -83,8 +83,9 @@ def groups(
     before: Sequence[Hook] = (),
     after: Sequence[Hook] = (),
 ) -> tuple[list[Group], dict[str, UsageError]]:
-    """Divide volumes into groups that share no container that must do something. Also return the errors in labels, by
-    the names of the volumes concerned, which are in no group.
+    """Divide volumes into groups that share no container that must do something, and of whose containers none depends
+    on one of another group's. Also return the errors in labels, by the names of the volumes concerned, which are in no
+    group.
 
     ``default`` is the method where no label says one. With commands of the task's own, ``before`` and ``after``, all
     volumes make one group.
@@ -104,10 +105,17 @@ def groups(
         try:
             found.append(_Part(container, used, written, _method(container, written, default)))
         except UsageError as error:
-            errors.update({volume.name: error for volume in used})
+            errors.update({volume.name: error for volume in written})
     good = [volume for volume in volumes if volume.name not in errors]
     names = {volume.name for volume in good}
-    sets = [{volume.name for volume in part.used} & names for part in found if part.acts()]
+    sets = [part.concerns() & names for part in found]
+    held = [part for part in found if part.method != "none"]
+    sets += [
+        (one.concerns() | other.concerns()) & names
+        for one in held
+        for other in held
+        if one is not other and _needs(one.container, other.container)
+    ]
     if before or after:
         sets.append(names)
     made = [
@@ -126,8 +134,11 @@ class _Part:
     written: Sequence[Volume]
     method: str
 
-    def acts(self) -> bool:
-        return self.method != "none" or bool(self.hooks(BEFORE) or self.hooks(AFTER))
+    def concerns(self) -> set[str]:
+        """The volumes that are to be read while this container does something."""
+        if self.hooks(BEFORE) or self.hooks(AFTER):
+            return {volume.name for volume in self.used}
+        return {volume.name for volume in self.written} if self.method != "none" else set()
 
     def hooks(self, label: str) -> list[Hook]:
         command = _labels(self.container).get(label)
@@ -143,7 +154,7 @@ def _group(
 ) -> Group:
     names = {volume.name for volume in volumes}
     parts = [part for part in found if names & {volume.name for volume in part.used}]
-    held = [part for part in parts if part.method != "none"]
+    held = [part for part in parts if part.method != "none" and names & {volume.name for volume in part.written}]
     writers = {name: [part for part in parts if name in {volume.name for volume in part.written}] for name in names}
     return Group(
         volumes=tuple(volume.name for volume in volumes),
@@ -196,11 +207,11 @@ def _method(container: Mapping[str, Any], written: Sequence[Volume], default: st
     own = _labels(container).get(QUIESCE)
     where = [(f"container {name_of(container)}", own)] if own is not None else []
     where = where or [(f"volume {volume.name}", volume.labels.get(QUIESCE, default)) for volume in written]
+    if not written:
+        return "none"
     for what, word in where:
         if word not in METHODS:
             raise _unknown(what, word)
-    if not written:
-        return "none"
     method = max((word for _what, word in where), key=METHODS.index)
     if method != "none" and _labels(container).get(_TASK):
         raise UsageError(

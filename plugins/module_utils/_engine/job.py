@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import archive, encryption, mountinfo, names, pipeline, points, verification
+from . import archive, encryption, mountinfo, names, pipeline, points, verification, writeback
 from .codecs import Codec
 from .encryption import Decryption, Encryption
 from .errors import DrydockError, PipelineError, VolumeError
@@ -82,7 +82,6 @@ class Means:
     engine: Mapping[str, Any]
     on_change: str
     on_read_error: str
-    skip_unchanged: bool
     verify: str
     scratch: str
     lock_timeout: float
@@ -92,27 +91,34 @@ class Means:
 
 
 class Job:
-    """The backup of one volume, whose files are in the directory ``tree``."""
+    """The backup of one volume, whose files are in the directory ``tree``. It is ``still`` if nothing that writes to it
+    runs while it is read."""
 
-    def __init__(self, means: Means, volume: Volume, tree: str) -> None:
+    def __init__(self, means: Means, volume: Volume, tree: str, *, still: bool) -> None:
         self.volume = volume
         self._means = means
         self._tree = tree
+        self._still = still
         self._began = time.monotonic()
         self._started = names.utc_now()
         self._publication: Publication | None = None
         self._read: _Read | None = None
         self._error: DrydockError | None = None
 
-    def begin(self) -> bool:
-        """All that can be done before the containers hold still. Return whether there is something to read."""
+    def begin(self, *, skip: bool) -> bool:
+        """All that can be done before the containers hold still. Return whether there is something to read.
+
+        With ``skip`` there isn't if nothing has changed since the newest backup.
+        """
         with self._means.result.noting(self.volume.name):
-            return self._begin()
+            return self._begin(skip)
         return False
 
     def read(self) -> None:
         """Read the volume, once, into the repository, where it doesn't count as a backup yet."""
         try:
+            if not (self._still or self._publication is None):
+                self._clean()
             with Beside(self._tree) as beside:
                 self._read = self._look(beside) if self._publication is None else self._store(beside, self._publication)
         except DrydockError as error:
@@ -145,12 +151,12 @@ class Job:
             self._report(reading, consistency)
             self._means.result.backups.append({**manifest, "path": path, "seconds": self._seconds()})
 
-    def _begin(self) -> bool:
+    def _begin(self, skip: bool) -> bool:
         means, name = self._means, self.volume.name
         earlier, problems = means.repository.backups(means.host, name)
         means.result.earlier[name] = [manifest["id"] for manifest in earlier]
         means.result.warnings += problems
-        if means.skip_unchanged and earlier and self._unchanged(earlier[0]):
+        if skip and earlier and self._unchanged(earlier[0]):
             means.result.unchanged.append({"volume": name, "id": earlier[0]["id"], "seconds": self._seconds()})
             return False
         self._started = names.utc_now()
@@ -168,6 +174,16 @@ class Job:
             return False
         with Beside(self._tree) as beside:
             return bool(self._survey(beside)[0].fingerprint == known)
+
+    def _clean(self) -> None:
+        """Have memory and disk hold the same. What a process writes through memory into a page that waits for the disk
+        already changes no file's time, so that the fingerprint wouldn't tell."""
+        with contextlib.suppress(OSError):  # the read tells
+            descriptor = os.open(self._tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                writeback.sync(descriptor)
+            finally:
+                os.close(descriptor)
 
     def _look(self, beside: Beside) -> _Read:
         """What can be known without reading: that is check mode."""
@@ -193,7 +209,10 @@ class Job:
 
     def _survey(self, beside: Beside) -> tuple[Survey, bool]:
         """Wait for a walk over the tree. Raise VolumeError if tar could store the tree but not restore it."""
-        found, steady = beside.result(self._means.stall_timeout, self._means.proceed)
+        try:
+            found, steady = beside.result(self._means.stall_timeout, self._means.proceed)
+        except VolumeError as error:
+            raise VolumeError(f"volume {self.volume.name}: {error}; nothing was added to the repository") from error
         if found.too_long:
             raise VolumeError(
                 f"volume {self.volume.name}: {found.too_long} path(s) in it are longer than the "

@@ -17,11 +17,13 @@ def parse(text: bytes) -> dict[bytes, str]:
     What is escaped in those is unescaped. Of several on one mount point it is the last one, which covers the others.
     """
     points = {}
-    for line in text.splitlines():
+    for line in text.split(b"\n"):
         fields, _separator, rest = line.partition(b" - ")
         point = fields.split(b" ")[4:5]
         if point:
-            points[_ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), point[0])] = rest.partition(b" ")[0].decode()
+            points[_ESCAPE.sub(lambda match: bytes([int(match[1], 8)]), point[0])] = rest.partition(b" ")[0].decode(
+                "ascii", "replace"
+            )
     return points
 
 

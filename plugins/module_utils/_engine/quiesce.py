@@ -152,16 +152,21 @@ class Window:
         if member.method == "pause":
             self.client.pause_container(member.id)
             return
-        facts = self._before[member.id]
-        if facts["State"].get("Restarting"):
-            self.client.stop_container(member.id, self.limits.stop)  # its process may be gone right now
-            return
-        try:
-            self.client.signal_container(member.id, facts["Config"].get("StopSignal") or "SIGTERM")
-        except DaemonError:
-            if _ended(self.client, member):
+        signal = self._before[member.id]["Config"].get("StopSignal") or "SIGTERM"
+        deadline = time.monotonic() + self.limits.stop
+        while True:
+            try:
+                self.client.signal_container(member.id, signal)
                 return
-            raise
+            except DaemonError:
+                facts = self.client.container(member.id)
+                if facts is None or not facts["State"]["Running"]:
+                    return
+                # one that restarts again and again has no process for a while
+                if not facts["State"].get("Restarting") or time.monotonic() > deadline:
+                    raise
+            self.proceed()
+            time.sleep(_POLL)
 
     def _await_end(self, waiting: Sequence[Member]) -> None:
         deadline = time.monotonic() + self.limits.stop

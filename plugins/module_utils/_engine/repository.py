@@ -56,6 +56,17 @@ class Directory:
             raise RepositoryError(f"repository {self.root} can't be created: {parent} can't be written")
         return False
 
+    def require_mounted(self) -> None:
+        """Raise RepositoryError if the repository is on the root file system: its own is not mounted then."""
+        present = self.root
+        while not os.path.exists(present):
+            present = os.path.dirname(present)
+        if os.stat(present).st_dev == os.stat("/").st_dev:
+            raise RepositoryError(
+                f"repository {self.root} is on the root file system: what should be mounted there, or above, isn't; "
+                "mount it, or leave require_mounted out; nothing was changed"
+            )
+
     def backups(self, host: str, volume: str) -> tuple[list[dict[str, Any]], list[str]]:
         """The complete backups of a volume, as manifests, the newest first; and what is wrong with those that aren't.
 
