@@ -40,7 +40,7 @@ class Daemon(contextlib.AbstractContextManager["Daemon"]):
             for folder in (self.mounts, self.plugins):
                 folder.mkdir()
             subprocess.run(["mount", "--bind", self.mounts, self.mounts], check=True)
-            stack.callback(subprocess.run, ["umount", "--lazy", self.mounts], check=True)
+            stack.callback(lambda: subprocess.run(["umount", "--lazy", self.mounts], check=True))
             subprocess.run(["mount", "--make-shared", self.mounts], check=True)
             self.url = f"unix://{self.root}/docker.sock"
             self._start(stack)
@@ -52,7 +52,8 @@ class Daemon(contextlib.AbstractContextManager["Daemon"]):
 
     def _start(self, stack: contextlib.ExitStack) -> None:
         script = 'mkdir -p /run/docker/plugins; mount --bind "$1" /run/docker/plugins; shift; exec "$@"'
-        folders = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
+        folders = {"data-root": "data", "exec-root": "exec", "pidfile": "pid", "config-file": "config"}
+        (self.root / "config").write_text("{}")
         command = [
             # a network of its own: without a bridge it would remove that of the first engine
             *("unshare", "--net", "--mount", "--propagation", "slave"),

@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.drydock.volumes.plugins.module_utils._engine import archive, compare, pipeline, tools
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.compare import Comparison
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.survey import survey
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.survey import open_below, survey
 from tests.support import trees
 from tests.unit.helpers import BECOME_NOBODY, ENGINE, mounted, needs_root, public_directory, python
 
@@ -635,7 +635,7 @@ def test_a_folder_that_is_another_one_when_its_turn_comes(
     for entry in (other / "deeper", other):
         os.utime(entry, ns=(TIME, TIME))
     since = max(_moment(pair), _latest(other) + 1)
-    real = compare._open
+    real = open_below
 
     with contextlib.ExitStack() as stack:
 
@@ -651,7 +651,7 @@ def test_a_folder_that_is_another_one_when_its_turn_comes(
                     folder.symlink_to("/usr")
             return real(root, path)
 
-        monkeypatch.setattr(compare, "_open", late)
+        monkeypatch.setattr(compare, "open_below", late)
         before = len(os.listdir("/proc/self/fd"))
         found = look(pair, changed_since=since)
         assert (found.differences, found.changed) == ((), 1)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pathlib
 import signal
@@ -18,17 +19,19 @@ from tests.unit.samples import ID, WHEN, a_manifest, put
 
 # Begins a backup, starts a process as a backup does, says so, and goes on for an hour.
 HOLDER = f"""
-import sys, time
+import os, sys, time
 from tests.unit.samples import WHEN
 from {ENGINE} import pipeline
 from {ENGINE}.repository import Directory
 with Directory(sys.argv[1]).begin("db1", "pgdata", ".tar.zst", WHEN) as publication:
     publication.write(memoryview(b"some"))
-    def feed():
+    source, feed = os.pipe()
+    def hold(_data):
         print("holding", flush=True)
         time.sleep(float(sys.argv[2]))
-        return memoryview(b"")
-    pipeline.run([pipeline.Stage("cat", ("/bin/cat",))], feed=feed)
+        os.close(feed)
+    os.write(feed, b"x")
+    pipeline.run([pipeline.Stage("cat", ("/bin/cat",))], source=source, sink=hold)
 """
 
 
@@ -89,11 +92,50 @@ def test_an_exception_removes_what_was_written(repository: Directory) -> None:
     assert put(repository) == ID
 
 
+@pytest.mark.parametrize("failure", [None, ZeroDivisionError("by zero")], ids=["no error", "an error"])
+def test_what_cannot_be_removed_is_told(
+    repository: Directory, monkeypatch: pytest.MonkeyPatch, failure: Exception | None
+) -> None:
+    before = str(failure or "repository: nothing was added")
+    with (  # noqa: PT012
+        monkeypatch.context() as patched,
+        pytest.raises(RepositoryError, match=f"^{before}; .*{ID}.tar.partial can't be removed: Permission") as caught,
+        repository.begin("db1", "pgdata", ".tar", WHEN),
+    ):
+        patched.setattr(os, "unlink", _refuse)
+        if failure:
+            raise failure
+    assert caught.value.__cause__ is failure
+    assert _present(repository) == [f".{ID}.tar.partial", ".lock"]
+    put(repository)
+    assert f".{ID}.tar.partial" not in _present(repository)
+
+
+def test_an_interrupt_stays_one_though_the_file_cannot_be_removed(
+    repository: Directory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (  # noqa: PT012
+        monkeypatch.context() as patched,
+        pytest.raises(KeyboardInterrupt),
+        repository.begin("db1", "pgdata", ".tar", WHEN),
+    ):
+        patched.setattr(os, "unlink", _refuse)
+        raise KeyboardInterrupt
+    assert put(repository) == ID
+
+
+def _refuse(path: str) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+
 def test_f03_the_archive_finds_no_room(repository: Directory) -> None:
     put(repository)
     with (  # noqa: PT012
         file_size_limit(1000),
-        pytest.raises(RepositoryError, match="can't be written after 1000 bytes: File too large; the partial file is"),
+        pytest.raises(
+            RepositoryError,
+            match="can't be written after 1000 bytes: File too large; nothing was added to the repository, earlier ba",
+        ),
         repository.begin("db1", "pgdata", ".tar.zst", WHEN) as publication,
     ):
         publication.write(memoryview(bytes(900)))

@@ -98,7 +98,8 @@ def backup(
         what = "would be" if repository.read_only else "is"
         result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
     known, containers = client.volumes(), client.all_containers()
-    found = _find(known, containers, wanted, settings, result)
+    result.warnings += [f"not all volumes could be listed: {why}" for why in client.unlisted]
+    found = _find(client, known, containers, wanted, settings, result)
     workers = Workers(min(settings.parallel or min(_processors(), _DISKS_BEAR), max(1, len(found))))
     threads = -(-_processors() // workers.number) if workers.number > 1 else 0
     compressor = codec.compressor(settings.compression_level, threads)
@@ -241,6 +242,7 @@ class _Group:
 
 
 def _find(
+    client: Client,
     known: dict[str, dict[str, Any]],
     containers: Sequence[dict[str, Any]],
     wanted: Sequence[str] | Selector,
@@ -259,7 +261,8 @@ def _find(
     for name in dict.fromkeys(wanted):
         with result.noting(name):
             names.path_component("volume", name)
-            found.append(volumes.find(known, name))
+            listed = known.get(name) or client.volume(name)
+            found.append(volumes.find({**known, name: listed} if listed else known, name))
     return found
 
 

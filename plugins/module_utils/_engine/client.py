@@ -56,6 +56,8 @@ class Client:
                 "'python3-docker', or 'docker' with pip"
             )
         self.connection = connection
+        #: Why the last list of volumes may lack some: the words of plugins that couldn't list theirs.
+        self.unlisted: list[str] = []
         with self._explained("connect"):
             self._api = docker.APIClient(
                 base_url=connection.docker_host,
@@ -69,7 +71,14 @@ class Client:
         """Every volume by its name, in one request."""
         with self._explained("list volumes"):
             answer = self._api.volumes()
+        self.unlisted = [redact(warning, sentence=True) for warning in answer.get("Warnings") or []]
         return {volume["Name"]: volume for volume in answer.get("Volumes") or []}
+
+    def volume(self, name: str) -> dict[str, Any] | None:
+        """One volume, or None if there is none of this name. Some that a plugin can't list it knows by name."""
+        with self._explained(f"inspect volume {name}"), contextlib.suppress(docker.errors.NotFound):
+            return dict(self._api.inspect_volume(name))
+        return None
 
     def create_volume(self, name: str, driver: str, options: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
         """Create a volume. The daemon returns an existing one silently: look before."""
@@ -153,9 +162,13 @@ class Client:
             self._api.start(name)
 
     def remove_container(self, name: str) -> None:
-        """End and remove a container, but none of its volumes. One that doesn't exist is fine."""
+        """End and remove a container, but none of its volumes. One that doesn't exist, or is being removed, is fine."""
         with self._explained(f"remove the container {name}"), contextlib.suppress(docker.errors.NotFound):
-            self._api.remove_container(name, force=True, v=False)
+            try:
+                self._api.remove_container(name, force=True, v=False)
+            except docker.errors.APIError as error:
+                if "already in progress" not in str(error.explanation):
+                    raise
 
     def labelled(self, label: str) -> list[str]:
         """The names of the containers, in any state, that have ``label``."""

@@ -44,8 +44,9 @@ def sweep(client: Client) -> list[str]:
 
 
 @contextlib.contextmanager
-def holding(client: Client, volumes: Sequence[str], image: str | None = None) -> Iterator[None]:
-    """Have these volumes mounted for the time of the context, in one holder.
+def holding(client: Client, volumes: Sequence[str], image: str | None = None) -> Iterator[list[str]]:
+    """Have these volumes mounted for the time of the context, in one holder. Yield where it has them itself, as paths
+    of the host's that lead through its process.
 
     ``image`` is an image of the host's that has a program ``sleep``, to be used instead of the empty one. Raise
     DaemonError, with the daemon's reason, if they can't be mounted; then none is.
@@ -58,7 +59,8 @@ def holding(client: Client, volumes: Sequence[str], image: str | None = None) ->
                 client.import_empty_image(IMAGE, LABEL)
                 binds += [f"{path}:{path}:ro" for path in _HOST_PROGRAM if os.path.isdir(path)]
             client.run_holder(name, image or IMAGE, _SLEEP if image is None else ["sleep", "infinity"], binds, LABEL)
-            yield
+            pid = ((client.container(name) or {}).get("State") or {}).get("Pid", 0)
+            yield [f"/proc/{pid}/root/volumes/{number}" for number, _volume in enumerate(volumes)]
         finally:
             client.remove_container(name)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from . import holder, mountinfo, volumes
@@ -63,30 +63,40 @@ def _mount(
     image: str | None,
     stack: contextlib.ExitStack,
     places: Places,
-) -> list[volumes.Volume]:
-    """Mount all of them, or those that can be mounted, and note the others' errors."""
+) -> list[tuple[volumes.Volume, str]]:
+    """Mount all of them, or those that can be mounted, and note the others' errors. Return each with the place where
+    the holder has it."""
     try:
-        stack.enter_context(holder.holding(client, [volume.name for volume in held], image))
+        theirs = stack.enter_context(holder.holding(client, [volume.name for volume in held], image))
     except DaemonError as error:
         if len(held) == 1:
             places.errors[held[0].name] = VolumeError(f"volume {held[0].name} can't be mounted: {error}")
             return []
-        return [volume for one in held for volume in _mount(client, [one], image, stack, places)]
-    return list(held)
+        return [mounted for one in held for mounted in _mount(client, [one], image, stack, places)]
+    return list(zip(held, theirs))
 
 
-def _look(client: Client, mounted: Sequence[volumes.Volume], places: Places) -> None:
+def _look(client: Client, mounted: Sequence[tuple[volumes.Volume, str]], places: Places) -> None:
     """Find where the daemon has mounted them, and see that it is a mount here."""
     if not mounted:
         return
     known, points = client.volumes(), mountinfo.mount_points()
-    for volume in mounted:
-        path = volumes.find(known, volume.name).mountpoint
-        seen = os.fsencode(os.path.realpath(path)) in points if volume.driver == "local" else os.path.isdir(path)
-        if seen:
+    for volume, theirs in mounted:
+        path = (known.get(volume.name) or {}).get("Mountpoint") or (client.volume(volume.name) or {}).get("Mountpoint")
+        if path and _is_there(volume, path, theirs, points):
             places.paths[volume.name] = path
         else:
             places.errors[volume.name] = VolumeError(
                 f"volume {volume.name}: Docker has mounted it at {path or '(nowhere)'}, but it isn't mounted there for "
                 "this process; run this in the mount namespace of the Docker daemon"
             )
+
+
+def _is_there(volume: volumes.Volume, path: str, theirs: str, points: Container[bytes]) -> bool:
+    """Whether ``path`` shows here what the holder has at ``theirs``."""
+    if volume.driver == "local":
+        return os.fsencode(os.path.realpath(path)) in points
+    try:
+        return os.path.samestat(os.stat(path), os.stat(theirs))
+    except OSError:
+        return False

@@ -66,16 +66,20 @@ class Publication:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stack:
-            for path in self._present:
+            left = []
+            # a manifest goes before its archive: from then on it is no backup
+            for path in reversed(self._present):
                 try:
                     os.unlink(path)
                 except OSError as second:
-                    if error is not None and not isinstance(error, Exception):
-                        raise error from None
-                    raise RepositoryError(
-                        f"{error or 'repository: nothing was added'}; {path} can't be removed: {reason(second)}; the "
-                        "next run that can removes it"
-                    ) from error
+                    left.append(f"{path} can't be removed: {reason(second)}")
+            if not left:
+                return
+            if error is not None and not isinstance(error, Exception):
+                raise error from None
+            raise RepositoryError(
+                f"{error or 'repository: nothing was added'}; {'; '.join(left)}; see to the repository's disk"
+            ) from error
 
     @property
     def sha256(self) -> str:

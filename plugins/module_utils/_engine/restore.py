@@ -58,6 +58,9 @@ def restore(
     decompressor = codec.decompressor()
     tar, _version = tools.gnu_tar()
     known = client.volumes()
+    listed = known.get(target) or client.volume(target)
+    if listed:
+        known[target] = listed
     exists = target in known
     recorded = manifest["volume"]
     with contextlib.ExitStack() as stack:
@@ -136,9 +139,21 @@ def _create(
     if name in client.volumes():
         raise VolumeError(f"volume {name} was created by somebody else meanwhile; nothing was changed")
     made = client.create_volume(name, recorded["driver"], recorded["options"], recorded["labels"])
-    stack.push(_removing(client, name))
     volume = volumes.Volume.from_api(made)
-    return stack.enter_context(mounts.reach(client, [volume], helper_image)).path(name)
+    if volume.driver == "local":
+        stack.push(_removing(client, name))
+        return stack.enter_context(mounts.reach(client, [volume], helper_image)).path(name)
+    # A plugin may have found files that it knew of, and would remove them with the volume.
+    try:
+        place = stack.enter_context(mounts.reach(client, [volume], helper_image)).path(name)
+        staging.require_empty(place, name)
+    except DrydockError as error:
+        raise VolumeError(
+            f"volume {name} was created by its driver {volume.driver}, which may have found files of that name, so it "
+            f"isn't removed again: {error}"
+        ) from error
+    stack.push(_removing(client, name))
+    return place
 
 
 def _removing(client: Client, name: str) -> Callable[..., None]:
