@@ -10,11 +10,11 @@ import signal
 import subprocess
 import sys
 
-from . import volumes
+from . import many, million, proof, volumes
 from .registry import BENCHMARKS, Options
 
 # Each import registers a benchmark.
-__all__ = ["main", "volumes"]
+__all__ = ["main", "many", "million", "proof", "volumes"]
 
 
 def main() -> int:
