@@ -122,7 +122,11 @@ def programs(work: pathlib.Path) -> pathlib.Path:
 
 
 def container(
-    engine: Engine, name: str, mounts: c.Mapping[str, str], programs: pathlib.Path, labels: c.Mapping[str, str] = {}
+    engine: Engine,
+    name: str,
+    mounts: c.Mapping[str, str],
+    programs: pathlib.Path,
+    labels: c.Mapping[str, str] | None = None,
 ) -> str:
     """Start a container that has volumes at places; return its identifier."""
     engine.import_image()
@@ -131,7 +135,7 @@ def container(
         engine.IMAGE,
         ["sleep", "3600"],
         name=name,
-        labels=dict(labels),
+        labels=dict(labels or {}),
         environment={"PATH": "/opt/programs:/bin"},
         host_config=engine.api.create_host_config(
             binds=[*binds, f"{programs}:/opt/programs:ro"],
