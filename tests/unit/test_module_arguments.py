@@ -67,7 +67,13 @@ MODULES = [
         (docker_volume_backup, {**BACKUP, "on_change": "ignore"}, "value of on_change must be one of: warn, fail"),
         (docker_volume_restore, {"repository": "/r"}, "missing required arguments: volume"),
         (docker_volume_restore, {"volume": "a"}, "missing required arguments: repository"),
-        (docker_volume_restore, {**RESTORE, "when_not_empty": "replace"}, "Unsupported parameters"),
+        (
+            docker_volume_restore,
+            {**RESTORE, "when_not_empty": "merge"},
+            "value of when_not_empty must be one of: fail, replace",
+        ),
+        (docker_volume_restore, {**RESTORE, "quiesce": "pause"}, "value of quiesce must be one of: none, stop"),
+        (docker_volume_restore, {**RESTORE, "before": "yesterday"}, "before is 'yesterday', which is no time"),
     ],
 )
 def test_wrong_arguments(run: Run, module: t.Any, options: dict[str, t.Any], text: str) -> None:

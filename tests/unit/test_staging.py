@@ -50,7 +50,7 @@ def _dress(path: pathlib.Path) -> None:
 def test_the_tree_becomes_the_contents(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     with staging.Staging(str(root), "data") as staged:
         path = pathlib.Path(staged.path)
-        assert (path.parent, stat.S_IMODE(path.stat().st_mode)) == (root, 0o700)
+        assert (path.parent.parent, stat.S_IMODE(path.parent.stat().st_mode)) == (root, 0o700)
         trees.make_nasty(path)
         before = records.record(path)
         staged.commit()
@@ -140,9 +140,19 @@ def test_what_a_dead_restore_left_is_swept(root: pathlib.Path, tmp_path: pathlib
     (root / ".drydock-staging-link").symlink_to(tmp_path / "precious")
     staging.require_empty(str(root), "data")
     with staging.Staging(str(root), "data") as staged:
-        assert os.listdir(root) == [os.path.basename(staged.path)]
+        assert os.listdir(root) == [staged.folder]
     assert os.listdir(root) == []
     assert os.listdir(tmp_path / "precious") == ["file"]
+
+
+@pytest.mark.parametrize("trace", ["old/file", "all-of-the-old-is-out"])
+def test_f12_an_exchange_that_has_begun_is_never_swept(root: pathlib.Path, trace: str) -> None:
+    left = root / ".drydock-staging-dead" / trace
+    left.parent.mkdir(parents=True)
+    left.write_text("the only copy")
+    with pytest.raises(VolumeError, match="holds a part of its old and a part of its new contents"):
+        staging.Staging(str(root), "data", replace=True)
+    assert left.read_text() == "the only copy"
 
 
 def _fail_in_the_middle(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import codecs, expiry, grouping, mounts, names, quiesce, tools, volumes
+from . import codecs, expiry, grouping, mounts, names, quiesce, recovery, tools, volumes
 from .client import Client
 from .encryption import Decryption, Encryption
 from .errors import DrydockError, UsageError
@@ -89,9 +89,11 @@ def backup(
     codec = codecs.codec(settings.compression)
     codec.compressor(settings.compression_level)
     if not repository.read_only:
-        result.warnings += quiesce.recover(client, settings.limits)
-    elif quiesce.unfinished():
-        result.warnings.append("a run was interrupted; what it left stopped would be started again")
+        result.warnings += recovery.recover(client, settings.limits, settings.helper_image)
+    elif recovery.unfinished():
+        result.warnings.append(
+            "a run was interrupted; what it left would be finished, and what it stopped started again"
+        )
     if settings.require_mounted:
         repository.require_mounted()
     if not repository.check():

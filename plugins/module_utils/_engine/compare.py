@@ -44,7 +44,9 @@ class Comparison:
     changed: int
 
 
-def differences(original: str, copy: str, *, changed_since: int | None = None, limit: int = 20) -> Comparison:
+def differences(
+    original: str, copy: str, *, changed_since: int | None = None, staged: str | None = None, limit: int = 20
+) -> Comparison:
     """Compare the directories ``original`` and ``copy`` and all below them, each without leaving its file system.
 
     Type, mode, owner, group, mtime, xattrs (ACLs and capabilities among them), contents, targets, device numbers and
@@ -52,7 +54,8 @@ def differences(original: str, copy: str, *, changed_since: int | None = None, l
     difference. Raise VolumeError, naming the path, where something can't be read.
 
     With ``changed_since`` (nanoseconds since the epoch) the original may be in use: whatever was changed in it since
-    then, by its ctime, is left out. Of what is missing there the ctime of the directory tells.
+    then, by its ctime, is left out. Of what is missing there the ctime of the directory tells. ``staged`` names a
+    directory in the original's root that is left out, and with it the root itself, whose time it has changed.
     """
     with contextlib.ExitStack() as stack:
         roots = []
@@ -62,7 +65,7 @@ def differences(original: str, copy: str, *, changed_since: int | None = None, l
             except OSError as error:
                 raise VolumeError(f"{tree} can't be read: {reason(error)}") from error
             stack.callback(os.close, roots[-1])
-        walk = _Walk(roots[0], roots[1], changed_since, limit)
+        walk = _Walk(roots[0], roots[1], changed_since, None if staged is None else os.fsencode(staged), limit)
         try:
             walk.run()
         except OSError as error:
@@ -75,12 +78,13 @@ def differences(original: str, copy: str, *, changed_since: int | None = None, l
 class _Walk:
     """Goes through both trees at once. No list of names is kept, so a directory may hold any number of them."""
 
-    def __init__(self, original: int, copy: int, since: int | None, limit: int) -> None:
+    def __init__(self, original: int, copy: int, since: int | None, staged: bytes | None, limit: int) -> None:
         self.entries = self.bytes = self.more = self.changed = 0
         self.kept: list[str] = []
         self._roots = original, copy
         self._devices = os.fstat(original).st_dev, os.fstat(copy).st_dev
         self._since = since
+        self._staged = staged
         self._limit = limit
         self._path = b""
         # The inodes with several names, on each side, and those they are on the other.
@@ -94,7 +98,8 @@ class _Walk:
     def run(self) -> None:
         """Compare everything."""
         original, copy = self._roots
-        self._entry(original, copy, b".")
+        if self._staged is None:
+            self._entry(original, copy, b".")
         pending = [(b"", _identity(os.fstat(original)))]
         while pending:
             self._path, identity = pending.pop()
@@ -132,6 +137,8 @@ class _Walk:
         with os.scandir(there) as entries:
             for entry in entries:
                 name = os.fsencode(entry.name)
+                if not prefix and name == self._staged:
+                    continue
                 self._path = prefix + name
                 was = self._entry(there, copied, name)
                 if was is not None and not self._moved(there, was):

@@ -125,6 +125,24 @@ def groups(
     return made, errors
 
 
+def users(volume: Volume, containers: Sequence[Mapping[str, Any]]) -> Group:
+    """The group of one volume in which all running containers stop that use it, to read it or to write to it.
+
+    Raise UsageError for one that can't be stopped: a task of a swarm service, or one that is paused.
+    """
+    found = []
+    for container in containers:
+        if container.get("State") not in (*_RUNNING, "paused") or not _mounts(container, volume):
+            continue
+        if container.get("State") == "paused":
+            raise UsageError(f"container {name_of(container)} uses volume {volume.name}, and is paused: unpause it")
+        _require_no_task(container, "stop")
+        found.append(_Part(container, [volume], [volume], "stop"))
+    members = tuple(_member(part, found) for part in found)
+    names = tuple(sorted(member.name for member in members))
+    return Group((volume.name,), members, (), (), {volume.name: "stop"}, {volume.name: names})
+
+
 @dataclass(frozen=True)
 class _Part:
     """The part that a running container has in this: the volumes it uses, those it writes to, and its method."""
@@ -213,12 +231,17 @@ def _method(container: Mapping[str, Any], written: Sequence[Volume], default: st
         if word not in METHODS:
             raise _unknown(what, word)
     method = max((word for _what, word in where), key=METHODS.index)
-    if method != "none" and _labels(container).get(_TASK):
+    if method != "none":
+        _require_no_task(container, method)
+    return method
+
+
+def _require_no_task(container: Mapping[str, Any], method: str) -> None:
+    if _labels(container).get(_TASK):
         raise UsageError(
             f"container {name_of(container)} is a task of a swarm service, which Docker would replace if we were to "
             f"{method} it; scale the service to 0, or use quiesce: none with exec_before"
         )
-    return method
 
 
 def _unknown(what: str, word: str) -> UsageError:

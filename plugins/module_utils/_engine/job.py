@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import archive, encryption, mountinfo, names, pipeline, points, verification, writeback
+from . import archive, encryption, mountinfo, names, pipeline, points, staging, verification, writeback
 from .codecs import Codec
 from .encryption import Decryption, Encryption
 from .errors import DrydockError, PipelineError, VolumeError
@@ -153,6 +153,7 @@ class Job:
 
     def _begin(self, skip: bool) -> bool:
         means, name = self._means, self.volume.name
+        staging.require_whole(self._tree, name)
         earlier, problems = means.repository.backups(means.host, name)
         means.result.earlier[name] = [manifest["id"] for manifest in earlier]
         means.result.warnings += problems

@@ -10,7 +10,7 @@ lose data. What was done to which container is in the journal before it is done.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,6 +116,7 @@ class Window:
 
     def _undo(self, members: Sequence[Member]) -> dict[str, Any]:
         return {
+            "kind": "quiesce",
             "volumes": list(self.group.volumes),
             "containers": [
                 {
@@ -217,35 +218,27 @@ class Window:
             self.failures.append(str(error))
 
 
-def unfinished() -> bool:
-    """Whether there may be something to recover."""
-    return journal.unfinished()
+def bring_back(client: Client, left: dict[str, Any], limits: Limits, note: Callable[[str], object]) -> bool:
+    """Bring back what a run that died has left stopped or paused, and ``note`` what was done and what couldn't be.
 
-
-def recover(client: Client, limits: Limits) -> Iterator[str]:
-    """Bring back what runs that died have left stopped or paused, and yield what was done and what couldn't be."""
-    entries, problems = journal.abandoned()
-    yield from problems
-    for entry in entries:
-        undone = True
-        for left in entry.undo["containers"]:
-            try:
-                done = _recover(client, left)
-            except DrydockError as error:
-                undone = False
-                yield f"container {left['name']}, left by a run that was interrupted, can't be brought back: {error}"
-            else:
-                if done:
-                    yield f"container {left['name']} was {done}: a run that was interrupted had left it so"
-        for options in entry.undo["after"]:
-            try:
-                hooks.run(client, Hook.parse(options), limits.execution, _go_on)
-            except DrydockError as error:
-                yield f"after a run that was interrupted: {error}"
-        if undone:
-            entry.remove()
+    Return whether all of it is back.
+    """
+    undone = True
+    for container in left["containers"]:
+        try:
+            done = _recover(client, container)
+        except DrydockError as error:
+            undone = False
+            note(f"container {container['name']}, left by a run that was interrupted, can't be brought back: {error}")
         else:
-            entry.leave()
+            if done:
+                note(f"container {container['name']} was {done}: a run that was interrupted had left it so")
+    for options in left["after"]:
+        try:
+            hooks.run(client, Hook.parse(options), limits.execution, _go_on)
+        except DrydockError as error:
+            note(f"after a run that was interrupted: {error}")
+    return undone
 
 
 def _recover(client: Client, left: dict[str, Any]) -> str | None:

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring to an end what runs that died have left: first the exchanges of trees, then the containers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import journal, mounts, quiesce, staging, volumes
+from .client import Client
+from .errors import DrydockError
+
+SWAP = "swap"
+
+
+def unfinished() -> bool:
+    """Whether there is something to recover."""
+    return journal.unfinished()
+
+
+def recover(client: Client, limits: quiesce.Limits, helper_image: str | None = None) -> Iterator[str]:
+    """Recover all that can be, and yield what was done and what couldn't be."""
+    entries, problems = journal.abandoned()
+    yield from problems
+    for entry in sorted(entries, key=lambda entry: entry.undo.get("kind") != SWAP):
+        notes: list[str] = []
+        undone = False
+        try:
+            if entry.undo.get("kind") == SWAP:
+                undone = _swap(client, entry.undo, helper_image, notes.append)
+            else:
+                undone = quiesce.bring_back(client, entry.undo, limits, notes.append)
+        except (DrydockError, KeyError) as error:
+            notes.append(f"a run that was interrupted can't be recovered: {error!s}")
+        yield from notes
+        if undone:
+            entry.remove()
+        else:
+            entry.leave()
+
+
+def _swap(client: Client, left: dict[str, Any], helper_image: str | None, note: Callable[[str], object]) -> bool:
+    """Finish an exchange of trees."""
+    name = left["volume"]
+    known = client.volumes()
+    if name not in known:
+        note(f"volume {name}, a restore of which was interrupted, was removed since")
+        return True
+    volume = volumes.find(known, name)
+    with mounts.reach(client, [volume], helper_image) as places:
+        if staging.finish(places.path(name), name, left["folder"]):
+            note(f"volume {name} holds the restored contents: a restore that was interrupted was finished")
+    return True
