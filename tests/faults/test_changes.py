@@ -38,7 +38,7 @@ def test_f07_files_change_while_they_are_read(
         ended.set()
         writer.join()
 
-    assert "changed, shrank or vanished while they were read" in str(answer["warnings"])
+    assert "changed, shrank or vanished while read" in str(answer["warnings"])
     stored = json.loads(next((work / "repository").rglob("*.json")).read_text())
     changed = stored["content"]["changed_while_read"]
     assert set(changed) <= {f"./noise-{number}" for number in range(4)}

@@ -22,8 +22,14 @@ from tests.support.processes import children, wait_for
 
 BACKUP = "docker_volume_backup"
 ENGINE = CHECKOUT / "plugins" / "module_utils" / "_engine"
+# those of an exchange of trees are reached by a restore: test_replace.py
 POINTS = sorted(
-    {point for file in ENGINE.glob("*.py") for point in re.findall(r'reached\("(.+?)"\)', file.read_text())}
+    {
+        point
+        for file in ENGINE.glob("*.py")
+        if file.name != "staging.py"
+        for point in re.findall(r'reached\("(.+?)"\)', file.read_text())
+    }
 )
 ROUNDS = 50
 

@@ -8,92 +8,45 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from . import (
-    archive,
-    codecs,
-    compare,
-    encryption,
-    grouping,
-    mounts,
-    names,
-    pipeline,
-    quiesce,
-    recovery,
-    staging,
-    survey,
-    tools,
-    volumes,
-)
+from . import archive, bare, codecs, encryption, names, pipeline, recovery, target, tools, volumes
 from .client import Client
-from .errors import (
-    REDACTED,
-    DrydockError,
-    IntegrityError,
-    PipelineError,
-    RepositoryError,
-    UsageError,
-    VolumeError,
-    redact,
-)
-from .quiesce import Limits, Window
+from .errors import IntegrityError, PipelineError, RepositoryError, UsageError, VolumeError
 from .repository import Directory
+from .survey import Survey
+from .target import Target
 
 LATEST = "latest"
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How to restore.
-
-    A volume that isn't empty is refused, or its contents are replaced (``when_not_empty`` fail or replace); the same
-    for one that running containers use (``quiesce`` none or stop). A volume that doesn't exist is made as the manifest
-    records it, but for ``driver``, ``driver_options`` and ``labels`` where these aren't None. ``helper_image`` is for
-    mounts.reach. With ``check`` everything is looked at, the archive's checksum too, and nothing is changed.
-    """
+class Settings(target.Settings):
+    """How to restore: how to treat the volume, and how to read the archive. In check mode its checksum is verified."""
 
     decryption: encryption.Decryption | None = None
-    when_not_empty: str = "fail"
-    quiesce: str = "none"
-    limits: Limits = field(default_factory=Limits)
-    driver: str | None = None
-    driver_options: Mapping[str, str] | None = None
-    labels: Mapping[str, str] | None = None
     stall_timeout: float = 600
-    helper_image: str | None = None
-    check: bool = False
 
 
 @dataclass
-class Result:
-    """What a restore did, or in check mode would do.
+class Result(target.Outcome):
+    """What became of the volume, how many ``entries`` it has by that, the sum of its files' sizes in ``bytes``, and the
+    whole time in ``seconds``. Of a backup there is its ``manifest``, which is empty for an archive without one."""
 
-    ``manifest`` is the backup's; ``changed`` is False where the volume held exactly that already; ``created`` tells
-    whether the volume was made for it; ``held`` names the containers that were stopped for ``downtime`` seconds, and
-    ``failures`` says which of them aren't back as they were; ``seconds`` is the whole time.
-    """
-
-    manifest: dict[str, Any]
-    changed: bool = True
-    created: bool = False
-    entries_before: int = 0
-    held: list[str] = field(default_factory=list)
-    downtime: float = 0
+    manifest: dict[str, Any] = field(default_factory=dict)
+    entries: int = 0
+    bytes: int = 0
     seconds: float = 0
-    warnings: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
 
 
 def restore(
     client: Client,
     repository: Directory,
-    target: str,
+    volume: str,
     *,
     host: str,
     source: str | None = None,
@@ -101,20 +54,69 @@ def restore(
     before: datetime | None = None,
     settings: Settings,
 ) -> Result:
-    """Restore a backup of the volume ``source`` of ``host``, see choose for which, into the volume ``target``.
+    """Restore a backup of the volume ``source`` of ``host``, see choose for which, into ``volume``.
 
     Raise DrydockError, with the volume as it was, if anything is in the way or goes wrong.
     """
     began = time.monotonic()
     volumes.require_local(client)
-    names.path_component("volume", target)
-    manifest, warnings = choose(repository, host, source or target, backup, before)
-    result = Result(manifest, warnings=warnings)
+    names.path_component("volume", volume)
+    manifest, warnings = choose(repository, host, source or volume, backup, before)
+    content = manifest["content"]
+    result = Result(manifest=manifest, entries=content["entries"], bytes=content["bytes"], warnings=warnings)
     if not settings.check:
         result.warnings += recovery.recover(client, settings.limits, settings.helper_image)
-    run = _Restore(client, target, manifest, settings, result)
-    with open(repository.archive(manifest), "rb", buffering=0) as stored:
-        run.run(stored.fileno(), stored.name)
+    _require_same_owners(client, manifest)
+    with open(repository.archive(manifest), "rb", buffering=0) as stored, contextlib.ExitStack() as stack:
+        wanted = Target(client, volume, settings, result, stack)
+        wanted.prepare(manifest["volume"])
+        _verify(stored.fileno(), manifest, stored.name)
+        wanted.receive(_Archive(stored.fileno(), volume, manifest, settings, stack))
+    result.seconds = round(time.monotonic() - began, 3)
+    return result
+
+
+def restore_archive(
+    client: Client,
+    path: str,
+    volume: str,
+    *,
+    checksum: str | None = None,
+    strip_components: int = 0,
+    settings: Settings,
+) -> Result:
+    """Restore the archive at ``path``, which has no manifest, into ``volume``.
+
+    ``checksum`` is its SHA-256 in hexadecimal, perhaps with ``sha256:`` in front. So many components as
+    ``strip_components`` says are taken off each member's name. Raise DrydockError, with the volume as it was, if
+    anything is in the way or goes wrong.
+    """
+    began = time.monotonic()
+    expected = None if checksum is None else bare.checksum(checksum)
+    if strip_components < 0:
+        raise UsageError(f"strip_components is {strip_components}; it must be 0 or more")
+    volumes.require_local(client)
+    names.path_component("volume", volume)
+    result = Result()
+    with bare.opened(path) as descriptor, contextlib.ExitStack() as stack:
+        if not settings.check:
+            result.warnings += recovery.recover(client, settings.limits, settings.helper_image)
+        wanted = Target(client, volume, settings, result, stack)
+        wanted.prepare({"driver": "local", "options": {}, "labels": {}})
+        if expected is not None:
+            bare.verify(descriptor, path, expected)
+        tree = bare.Bare(
+            descriptor,
+            path,
+            volume,
+            strip_components=strip_components,
+            decryption=settings.decryption,
+            stall_timeout=settings.stall_timeout,
+            stack=stack,
+        )
+        result.entries, result.bytes = tree.entries, tree.bytes
+        result.warnings += tree.warnings()
+        wanted.receive(tree)
     result.seconds = round(time.monotonic() - began, 3)
     return result
 
@@ -149,223 +151,65 @@ def _began_by(backup_id: str, moment: datetime) -> bool:
     return False
 
 
-class _Restore:
-    """One restore under way."""
+class _Archive:
+    """What the archive of a backup holds, for a target.Target."""
 
     def __init__(
-        self, client: Client, target: str, manifest: dict[str, Any], settings: Settings, result: Result
+        self,
+        descriptor: int,
+        volume: str,
+        manifest: dict[str, Any],
+        settings: Settings,
+        stack: contextlib.ExitStack,
     ) -> None:
-        self._client = client
-        self._target = target
-        self._manifest = manifest
-        self._settings = settings
-        self._result = result
-        self._decompressor = codecs.codec(manifest["archive"]["compression"]).decompressor()
+        """Find all that it takes to read it: programs and keys. Raise DrydockError if something isn't there."""
+        self._descriptor = descriptor
+        self._volume = volume
+        self._content = manifest["content"]
+        self._stall_timeout = settings.stall_timeout
         self._tar, _version = tools.gnu_tar()
+        head = os.pread(descriptor, encryption.HEAD, 0)
+        cipher = manifest["archive"].get("encryption")
+        decryptor = stack.enter_context(encryption.decryptor(settings.decryption, cipher, head))
+        self._filters = [*decryptor, *codecs.codec(manifest["archive"]["compression"]).decompressor()]
+        self.allocated: int = self._content.get("allocated_bytes", 0)
+        self.rooted = True
+        self.entries: int = self._content["entries"]
 
-    def run(self, descriptor: int, path: str) -> None:
-        """Restore from the archive that is open as ``descriptor``."""
-        known = self._client.volumes()
-        listed = known.get(self._target) or self._client.volume(self._target)  # a plugin may not list it
-        if listed:
-            known[self._target] = listed
-        self._require_same_owners()
-        with contextlib.ExitStack() as stack:
-            place, window = "", None
-            if self._target in known:
-                place, window = self._existing(volumes.find(known, self._target), stack)
-            else:
-                planned = self._planned()
-                _require_creatable(known, planned)
-                self._result.created = True
-            _verify(descriptor, self._manifest, path)
-            head = os.pread(descriptor, encryption.HEAD, 0)
-            cipher = self._manifest["archive"].get("encryption")
-            decryptor = stack.enter_context(encryption.decryptor(self._settings.decryption, cipher, head))
-            filters = [*decryptor, *self._decompressor]
-            if self._settings.check:
-                if place and self._holds_already(descriptor, place, filters):
-                    self._result.changed = False
-                    self._result.held = []
-                return
-            if not place:
-                place = self._create(planned, stack)
-            self._exchange(descriptor, place, filters, window)
+    def may_be(self, found: Survey) -> bool:
+        """Whether a tree of which this much is known may be the same."""
+        return (found.entries, found.bytes) == (self._content["entries"], self._content["bytes"])
 
-    def _existing(self, volume: volumes.Volume, stack: contextlib.ExitStack) -> tuple[str, Window]:
-        """Where an existing volume's files are, and the window in which its containers hold still. Raise DrydockError
-        for what is in the way."""
-        settings = self._settings
-        _require_as_wanted(volume, settings)
-        group = grouping.users(volume, self._client.all_containers())
-        self._result.held = sorted(member.name for member in group.members)
-        if group.members and settings.quiesce != "stop":
-            raise VolumeError(
-                f"volume {volume.name} is used by running containers ({', '.join(self._result.held)}); stop them "
-                "first, or have them stopped with quiesce: stop; nothing was changed"
-            )
-        quiesce.require_returning(self._client, group)
-        path = stack.enter_context(mounts.reach(self._client, [volume], settings.helper_image)).path(volume.name)
-        if settings.when_not_empty != "replace":
-            staging.require_empty(path, volume.name)
-        self._result.entries_before = len(staging.contents(path))
-        return path, Window(self._client, group, settings.limits, _go_on)
-
-    def _require_same_owners(self) -> None:
-        """Raise VolumeError if the numbers of owners on disk mean others here than where the backup was made."""
-        then = bool(self._manifest.get("engine", {}).get("userns"))
-        now = self._client.user_namespaces()
-        if then != now:
-            words = {True: "remaps user ids (userns-remap)", False: "doesn't remap user ids"}
-            raise VolumeError(
-                f"backup {self._manifest['id']} was made where Docker {words[then]}, and here it {words[now]}: the "
-                "files would belong to others; nothing was changed"
-            )
-
-    def _planned(self) -> dict[str, Any]:
-        """The volume to create, as the daemon would show it."""
-        recorded, settings = self._manifest["volume"], self._settings
-        own = settings.driver is not None or settings.driver_options is not None
-        options = settings.driver_options if own else recorded["options"]
-        labels = recorded["labels"] if settings.labels is None else settings.labels
-        driver = (settings.driver or "local") if own else recorded["driver"]
-        return {"Name": self._target, "Driver": driver, "Options": dict(options or {}), "Labels": dict(labels)}
-
-    def _create(self, planned: Mapping[str, Any], stack: contextlib.ExitStack) -> str:
-        """Make the volume, to be removed again if anything fails later, and return where its files are."""
-        name = self._target
-        if name in self._client.volumes():
-            raise VolumeError(f"volume {name} was created by somebody else meanwhile; nothing was changed")
-        made = self._client.create_volume(name, planned["Driver"], planned["Options"], planned["Labels"])
-        volume = volumes.Volume.from_api(made)
-        if volume.driver == "local":
-            stack.push(_removing(self._client, name))
-        try:
-            place = stack.enter_context(mounts.reach(self._client, [volume], self._settings.helper_image)).path(name)
-            staging.require_empty(place, name)
-        except DrydockError as error:
-            if volume.driver == "local":
-                raise
-            # A plugin may have found files that it knew of, and would remove them with the volume.
-            raise VolumeError(
-                f"volume {name} was created by its driver {volume.driver}, which may have found files of that name, so "
-                f"it isn't removed again: {error}"
-            ) from error
-        if volume.driver != "local":
-            stack.push(_removing(self._client, name))
-        return place
-
-    def _exchange(self, descriptor: int, place: str, filters: list[pipeline.Stage], window: Window | None) -> None:
-        """Extract beside the volume's contents, and put what was extracted in their place if all of it arrived."""
-        name = self._target
-        staging.require_room(place, name, self._manifest["content"].get("allocated_bytes", 0))
-        replacing = self._result.entries_before > 0
-        with staging.Staging(place, name, replace=replacing) as staged:
-            with staged.filling():
-                self._extract(descriptor, staged.path, filters)
-            if replacing and staged.same():
-                self._result.changed = False
-                self._result.held = []
-                return
-            if window is None:
-                staged.commit()
-                return
-            window.open()
-            try:
-                staged.commit()
-            finally:
-                window.close()
-        if window is not None:
-            window.await_health()
-            self._result.downtime = round(window.downtime, 3)
-            self._result.warnings += [f"volume {name}: {note}" for note in window.notes]
-            self._result.failures += window.failures
-
-    def _holds_already(self, descriptor: int, place: str, filters: list[pipeline.Stage]) -> bool:
-        """Whether the volume holds just what the backup holds. Nothing in it is touched to find that out."""
-        content = self._manifest["content"]
-        found = survey.survey(place)
-        if (found.entries, found.bytes) != (content["entries"], content["bytes"]):
-            return False
-        with tempfile.TemporaryDirectory(prefix=".drydock-check-", dir="/var/tmp") as scratch:
-            tree = os.path.join(scratch, "tree")
-            os.mkdir(tree, 0o700)
-            staging.require_room(scratch, self._target, content.get("allocated_bytes", 0))
-            self._extract(descriptor, tree, filters)
-            return not compare.differences(place, tree).differences
-
-    def _extract(self, descriptor: int, into: str, filters: list[pipeline.Stage]) -> None:
+    def fill(self, directory: str) -> None:
         """Extract the archive. Raise PipelineError or IntegrityError unless all of it arrived."""
-        name = self._target
         members = archive.Members()
-        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
         outcomes = pipeline.run(
-            [*filters, archive.extract(self._tar, into)],
-            source=descriptor,
+            [*self._filters, archive.extract(self._tar, directory)],
+            source=self._descriptor,
             listing=members,
-            stall_timeout=self._settings.stall_timeout,
+            stall_timeout=self._stall_timeout,
         )
         bad = pipeline.failed(outcomes) or outcomes[-1]
         if bad.status != 0 or bad.said:
-            raise PipelineError(f"volume {name}: {bad}; what was extracted is removed, the volume is as it was")
-        expected = self._manifest["content"]["entries"]
-        if members.count != expected:
+            raise PipelineError(f"volume {self._volume}: {bad}; what was extracted is removed, the volume is as it was")
+        if members.count != self._content["entries"]:
             raise IntegrityError(
-                f"volume {name}: the archive held {members.count} entries, its manifest says {expected}; what was "
-                "extracted is removed, the volume is as it was"
+                f"volume {self._volume}: the archive held {members.count} entries, its manifest says "
+                f"{self._content['entries']}; what was extracted is removed, the volume is as it was"
             )
 
 
-def _require_as_wanted(volume: volumes.Volume, settings: Settings) -> None:
-    """Raise VolumeError if a volume exists with another driver or other options than those that are asked for."""
-    wanted = {"driver": settings.driver, "driver_options": settings.driver_options}
-    present = {"driver": volume.driver, "driver_options": volume.options}
-    for key, value in wanted.items():
-        if value is not None and value != present[key]:
-            raise VolumeError(
-                f"volume {volume.name} exists, and its {key} is {_shown(present[key])}, not {_shown(value)}; remove "
-                f"it, or leave {key} out; nothing was changed"
-            )
-
-
-def _shown(value: Any) -> Any:
-    return value if isinstance(value, str) else {key: redact(text) for key, text in value.items()}
-
-
-def _require_creatable(known: Mapping[str, dict[str, Any]], planned: Mapping[str, Any]) -> None:
-    """Raise VolumeError if a volume can't be made here, or not without harm."""
-    target, options = planned["Name"], planned["Options"]
-    if any(REDACTED in value for value in options.values()):
+def _require_same_owners(client: Client, manifest: dict[str, Any]) -> None:
+    """Raise VolumeError if the numbers of owners on disk mean others here than where the backup was made."""
+    then = bool(manifest.get("engine", {}).get("userns"))
+    now = client.user_namespaces()
+    if then != now:
+        words = {True: "remaps user ids (userns-remap)", False: "doesn't remap user ids"}
         raise VolumeError(
-            f"volume {target} doesn't exist, and the backup doesn't record the passwords in its driver options; give "
-            "driver_options, or create the volume first; nothing was changed"
+            f"backup {manifest['id']} was made where Docker {words[then]}, and here it {words[now]}: the files would "
+            "belong to others; nothing was changed"
         )
-    if not volumes.is_bind(planned["Driver"], options):
-        return
-    path = volumes.direct(volumes.Volume.from_api(dict(planned)))
-    for other in map(volumes.Volume.from_api, known.values()):
-        if volumes.is_bind(other.driver, other.options) and other.options.get("device") == path:
-            raise VolumeError(
-                f"volume {target} can't be created as it was: its device {path} belongs to volume {other.name}; create "
-                f"{target} with a device of its own first; nothing was changed"
-            )
-    staging.require_empty(str(path), target)
-
-
-def _removing(client: Client, name: str) -> Callable[..., None]:
-    """An exit of a context that removes the volume if the context failed."""
-
-    def leave(_kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            return
-        try:
-            path = volumes.direct(volumes.find(client.volumes(), name))
-            if path is None or not os.listdir(path):  # what has files by now isn't what was made here
-                client.remove_volume(name)
-        except (DrydockError, OSError) as second:
-            raise VolumeError(f"{error}; and volume {name}, made for it, can't be removed: {second}") from error
-
-    return leave
 
 
 def _verify(descriptor: int, manifest: dict[str, Any], path: str) -> None:
@@ -386,7 +230,3 @@ def _feed(descriptor: int) -> Callable[[], memoryview]:
     os.lseek(descriptor, 0, os.SEEK_SET)
     buffer = bytearray(pipeline.CHUNK)
     return lambda: memoryview(buffer)[: os.readv(descriptor, [buffer])]
-
-
-def _go_on() -> None:
-    """A signal interrupts the work by itself: it is done in the main thread."""

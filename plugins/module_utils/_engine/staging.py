@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from . import compare, journal, points, rename, tools, writeback
 from .errors import StateError, VolumeError, reason
 
-_PREFIX = ".drydock-staging-"
+#: What the names of staging directories begin with: nothing else in a volume's root may have such a name.
+PREFIX = ".drydock-staging-"
 _NEW, _OLD, _ROOT, _MARK = "new", "old", "root", "all-of-the-old-is-out"
 _DONE = ".done"
 _LOST_FOUND = "lost+found"
@@ -51,11 +52,11 @@ def require_whole(root: str, name: str) -> None:
     """Raise VolumeError if an exchange of the volume's contents has begun, and nobody has finished it."""
     for entry in os.listdir(root):
         folder = os.path.join(root, entry)
-        if entry.startswith(_PREFIX) and not entry.endswith(_DONE) and _begun(folder):
+        if entry.startswith(PREFIX) and not entry.endswith(_DONE) and _begun(folder):
             raise VolumeError(
                 f"volume {name} holds a part of its old and a part of its new contents: a restore was interrupted, and "
-                f"its entry in the journal is gone or can't be recovered; {os.path.join(folder, _OLD)} has the old part, "
-                f"{os.path.join(folder, _NEW)} the new one; nothing was changed"
+                f"its entry in the journal is gone or can't be recovered; {os.path.join(folder, _OLD)} has the old "
+                f"part, {os.path.join(folder, _NEW)} the new one; nothing was changed"
             )
 
 
@@ -64,15 +65,29 @@ def _begun(folder: str) -> bool:
     return os.path.lexists(os.path.join(folder, _MARK)) or (os.path.isdir(old) and bool(os.listdir(old)))
 
 
-def require_room(root: str, name: str, needed: int) -> None:
-    """Raise VolumeError unless there is room for ``needed`` bytes more."""
+def require_room(root: str, name: str, needed: int, entries: int = 0, *, removable: bool = False) -> None:
+    """Raise VolumeError unless there is room for ``needed`` bytes more, in ``entries`` files; 0 is for what isn't known.
+
+    A file system without a fixed number of inodes (btrfs) has none to count. ``removable`` says that what is there
+    could be removed first.
+    """
     facts = os.statvfs(root)
     free = facts.f_bavail * facts.f_frsize
+    lacking = ""
     if needed > free:
-        raise VolumeError(
-            f"volume {name}: the backup's files take {needed} bytes on disk, and its file system has {free} bytes free "
-            "beside the present contents; make room, or restore into another volume; nothing was changed"
+        lacking = f"the backup's files take {needed} bytes on disk, and its file system has {free} bytes free"
+    elif facts.f_files > 0 and entries > facts.f_favail:
+        lacking = (
+            f"the backup holds {entries} files and directories, and its file system has {facts.f_favail} inodes free"
         )
+    if lacking:
+        hint = "make room, or restore into another volume"
+        if removable:
+            hint += (
+                ", or have the present contents removed first with staging: false: a restore that fails then leaves "
+                "neither the old contents nor all of the new ones"
+            )
+        raise VolumeError(f"volume {name}: {lacking} beside the present contents; {hint}; nothing was changed")
 
 
 class Staging:
@@ -95,9 +110,9 @@ class Staging:
                 require_whole(root, name)
                 self._before = Attributes.of(root)
                 for entry in os.listdir(root):
-                    if entry.startswith(_PREFIX):
+                    if entry.startswith(PREFIX):
                         remove(os.path.join(root, entry))
-                self._folder = tempfile.mkdtemp(prefix=_PREFIX, dir=root)
+                self._folder = tempfile.mkdtemp(prefix=PREFIX, dir=root)
                 with contextlib.suppress(OSError):
                     os.removexattr(self._folder, _DEFAULT_ACL)  # the archive's own ACLs count, not an inherited one
                 for part in (_NEW, _OLD):
@@ -146,6 +161,10 @@ class Staging:
                 f"volume {self._name}: what was extracted can't be written to disk: {reason(error)}; it is removed, "
                 "the volume is as it was"
             ) from error
+
+    def keep_root(self) -> None:
+        """Have the new tree's root be like the volume's: what was extracted doesn't say what it is like."""
+        self._before.give(self.path)
 
     def same(self) -> bool:
         """Whether the new tree is just what the volume holds, so that there is no need to commit it."""
@@ -361,9 +380,18 @@ def _locked(root: str, name: str) -> int:
 
 def _negligible(root: str, entry: str) -> bool:
     path = os.path.join(root, entry)
-    if entry.startswith(_PREFIX):
+    if entry.startswith(PREFIX):
         return True
     return entry == _LOST_FOUND and os.path.isdir(path) and not os.listdir(path)
+
+
+def remove_leftovers(tree: str) -> None:
+    """Remove from a tree's root what a dead restore had left in the volume that it is a copy of. Raise OSError."""
+    before = Attributes.of(tree)
+    for entry in os.listdir(tree):
+        if entry.startswith(PREFIX):
+            remove(os.path.join(tree, entry))
+    before.give(tree)
 
 
 def remove(path: str) -> None:

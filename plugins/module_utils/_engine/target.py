@@ -1,0 +1,260 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A volume that is to hold a certain tree: made or refused, filled beside what it holds, exchanged for that."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from . import compare, grouping, mounts, quiesce, staging, survey, volumes
+from .client import Client
+from .errors import REDACTED, DrydockError, VolumeError, redact
+from .quiesce import Limits, Window
+
+
+class Tree(Protocol):
+    """What a volume is to hold. ``allocated`` is what it takes on disk, in bytes, and ``entries`` the number of its files
+    and directories; 0 where that isn't known."""
+
+    allocated: int
+    entries: int
+
+    def fill(self, directory: str) -> None:
+        """Make the tree in an empty directory. Raise DrydockError unless all of it is there."""
+
+    def may_be(self, found: survey.Survey) -> bool:
+        """Whether a tree of which this much is known may be the same."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to treat the volume.
+
+    One that isn't empty is refused, or its contents are replaced (``when_not_empty`` fail or replace); the same for one
+    that running containers use (``quiesce`` none or stop). One that doesn't exist is made like the one that is asked
+    for, but for ``driver``, ``driver_options`` and ``labels`` where these aren't None. ``helper_image`` is for
+    mounts.reach. With ``check`` everything is looked at, and nothing is changed.
+    """
+
+    when_not_empty: str = "fail"
+    quiesce: str = "none"
+    limits: Limits = field(default_factory=Limits)
+    driver: str | None = None
+    driver_options: Mapping[str, str] | None = None
+    labels: Mapping[str, str] | None = None
+    helper_image: str | None = None
+    check: bool = False
+
+
+@dataclass
+class Outcome:
+    """What became of the volume, or in check mode would.
+
+    ``changed`` is False where it held exactly that tree already; ``created`` tells whether it was made for it; ``held``
+    names the containers that were stopped for ``downtime`` seconds, and ``failures`` says which of them aren't back as
+    they were.
+    """
+
+    changed: bool = True
+    created: bool = False
+    entries_before: int = 0
+    held: list[str] = field(default_factory=list)
+    downtime: float = 0
+    warnings: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+class Target:
+    """The volume ``name``, in the context ``stack``: what is made or mounted for it and isn't needed goes with that."""
+
+    def __init__(
+        self, client: Client, name: str, settings: Settings, outcome: Outcome, stack: contextlib.ExitStack
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._settings = settings
+        self._outcome = outcome
+        self._stack = stack
+        self._place = ""
+        self._window: Window | None = None
+        self._planned: dict[str, Any] = {}
+
+    def prepare(self, like: Mapping[str, Any]) -> None:
+        """Look whether it can be had: the volume as it is, or one ``like`` that (``driver``, ``options``, ``labels``).
+
+        Raise DrydockError, with nothing changed, for what is in the way.
+        """
+        known = self._client.volumes()
+        listed = known.get(self._name) or self._client.volume(self._name)  # a plugin may not list it
+        if listed:
+            self._existing(volumes.find({**known, self._name: listed}, self._name))
+            return
+        self._planned = self._plan(like)
+        _require_creatable(known, self._planned)
+        self._outcome.created = True
+
+    def receive(self, tree: Tree) -> None:
+        """Have the volume hold the tree, if it doesn't already. Raise DrydockError, with the volume as it was."""
+        if not (self._place or self._settings.check):
+            self._create()
+        if self._place:
+            replacing = self._outcome.entries_before > 0
+            staging.require_room(self._place, self._name, tree.allocated, tree.entries, removable=replacing)
+        if not self._settings.check:
+            self._exchange(tree)
+        elif self._place and self._holds_already(tree):
+            self._outcome.changed = False
+            self._outcome.held = []
+
+    def _existing(self, volume: volumes.Volume) -> None:
+        settings, outcome = self._settings, self._outcome
+        _require_as_wanted(volume, settings)
+        group = grouping.users(volume, self._client.all_containers())
+        outcome.held = sorted(member.name for member in group.members)
+        if group.members and settings.quiesce != "stop":
+            raise VolumeError(
+                f"volume {volume.name} is used by running containers ({', '.join(outcome.held)}); stop them first, or "
+                "have them stopped with quiesce: stop; nothing was changed"
+            )
+        quiesce.require_returning(self._client, group)
+        places = self._stack.enter_context(mounts.reach(self._client, [volume], settings.helper_image))
+        self._place = places.path(volume.name)
+        if settings.when_not_empty != "replace":
+            staging.require_empty(self._place, volume.name)
+        outcome.entries_before = len(staging.contents(self._place))
+        self._window = Window(self._client, group, settings.limits, _go_on)
+
+    def _plan(self, like: Mapping[str, Any]) -> dict[str, Any]:
+        """The volume to create, as the daemon would show it."""
+        settings = self._settings
+        own = settings.driver is not None or settings.driver_options is not None
+        options = settings.driver_options if own else like["options"]
+        labels = like["labels"] if settings.labels is None else settings.labels
+        driver = (settings.driver or "local") if own else like["driver"]
+        return {"Name": self._name, "Driver": driver, "Options": dict(options or {}), "Labels": dict(labels)}
+
+    def _create(self) -> None:
+        """Make the volume, to be removed again if anything fails later."""
+        name, planned = self._name, self._planned
+        if self._client.volume(name):
+            raise VolumeError(f"volume {name} was created by somebody else meanwhile; nothing was changed")
+        made = self._client.create_volume(name, planned["Driver"], planned["Options"], planned["Labels"])
+        volume = volumes.Volume.from_api(made)
+        if volume.driver == "local":
+            self._stack.push(_removing(self._client, name))
+        try:
+            places = self._stack.enter_context(mounts.reach(self._client, [volume], self._settings.helper_image))
+            self._place = places.path(name)
+            staging.require_empty(self._place, name)
+        except DrydockError as error:
+            if volume.driver == "local":
+                raise
+            # A plugin may have found files that it knew of, and would remove them with the volume.
+            raise VolumeError(
+                f"volume {name} was created by its driver {volume.driver}, which may have found files of that name, so "
+                f"it isn't removed again: {error}"
+            ) from error
+        if volume.driver != "local":
+            self._stack.push(_removing(self._client, name))
+
+    def _exchange(self, tree: Tree) -> None:
+        """Make the tree beside the volume's contents, and put it in their place."""
+        outcome, window = self._outcome, self._window
+        replacing = outcome.entries_before > 0
+        with staging.Staging(self._place, self._name, replace=replacing) as staged:
+            with staged.filling():
+                tree.fill(staged.path)
+                if not tree.rooted:
+                    staged.keep_root()
+            if replacing and staged.same():
+                outcome.changed = False
+                outcome.held = []
+                return
+            if window is None:
+                staged.commit()
+                return
+            window.open()
+            try:
+                staged.commit()
+            finally:
+                window.close()
+        if window is not None:
+            window.await_health()
+            outcome.downtime = round(window.downtime, 3)
+            outcome.warnings += [f"volume {self._name}: {note}" for note in window.notes]
+            outcome.failures += window.failures
+
+    def _holds_already(self, tree: Tree) -> bool:
+        """Whether the volume holds just that tree. Nothing in it is touched to find that out."""
+        if not tree.may_be(survey.survey(self._place)):
+            return False
+        with tempfile.TemporaryDirectory(prefix=".drydock-check-", dir="/var/tmp") as scratch:
+            aside = os.path.join(scratch, "tree")
+            os.mkdir(aside, 0o700)
+            staging.require_room(scratch, self._name, tree.allocated, tree.entries)
+            tree.fill(aside)
+            if not tree.rooted:
+                staging.Attributes.of(self._place).give(aside)
+            return not compare.differences(self._place, aside).differences
+
+
+def _require_as_wanted(volume: volumes.Volume, settings: Settings) -> None:
+    """Raise VolumeError if a volume exists with another driver or other options than those that are asked for."""
+    wanted = {"driver": settings.driver, "driver_options": settings.driver_options}
+    present = {"driver": volume.driver, "driver_options": volume.options}
+    for key, value in wanted.items():
+        if value is not None and value != present[key]:
+            raise VolumeError(
+                f"volume {volume.name} exists, and its {key} is {_shown(present[key])}, not {_shown(value)}; remove "
+                f"it, or leave {key} out; nothing was changed"
+            )
+
+
+def _shown(value: Any) -> Any:
+    return value if isinstance(value, str) else {key: redact(text) for key, text in value.items()}
+
+
+def _require_creatable(known: Mapping[str, dict[str, Any]], planned: Mapping[str, Any]) -> None:
+    """Raise VolumeError if a volume can't be made here, or not without harm."""
+    target, options = planned["Name"], planned["Options"]
+    if any(REDACTED in value for value in options.values()):
+        raise VolumeError(
+            f"volume {target} doesn't exist, and the backup doesn't record the passwords in its driver options; give "
+            "driver_options, or create the volume first; nothing was changed"
+        )
+    if not volumes.is_bind(planned["Driver"], options):
+        return
+    path = volumes.direct(volumes.Volume.from_api(dict(planned)))
+    for other in map(volumes.Volume.from_api, known.values()):
+        if volumes.is_bind(other.driver, other.options) and other.options.get("device") == path:
+            raise VolumeError(
+                f"volume {target} can't be created as it was: its device {path} belongs to volume {other.name}; create "
+                f"{target} with a device of its own first; nothing was changed"
+            )
+    staging.require_empty(str(path), target)
+
+
+def _removing(client: Client, name: str) -> Callable[..., None]:
+    """An exit of a context that removes the volume if the context failed."""
+
+    def leave(_kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            return
+        try:
+            path = volumes.direct(volumes.find(client.volumes(), name))
+            if path is None or not os.listdir(path):  # what has files by now isn't what was made here
+                client.remove_volume(name)
+        except (DrydockError, OSError) as second:
+            raise VolumeError(f"{error}; and volume {name}, made for it, can't be removed: {second}") from error
+
+    return leave
+
+
+def _go_on() -> None:
+    """A signal interrupts the work by itself: it is done in the main thread."""
