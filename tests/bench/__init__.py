@@ -5,6 +5,7 @@
     make bench                              every benchmark
     .venv/bin/python -m tests.bench NAME    one of them
 
-A benchmark is a module beside this one that decorates a function with registry.benchmark; __main__ imports it.
-It gets Options, lets harness.interleave take the samples, prints a table, and returns the bars it checked.
+A benchmark is a module beside this one that decorates a function with registry.benchmark; __main__ imports it and has
+its name in ORDER. It gets Options, lets harness.interleave take the samples, prints a table, and returns the bars it
+checked.
 """

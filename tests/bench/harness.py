@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import contextlib
 import dataclasses
 import mmap
 import os
@@ -15,8 +16,11 @@ import time
 
 #: The share of the machine that others may use where a sample counts as undisturbed, and how long to wait for that (s).
 QUIET = 0.15
-TOUCHED = 3 << 30
 PATIENCE = 30.0
+
+#: Bytes of memory that backed_memory sees to, and the unit in which free memory goes back to a hypervisor.
+BACKED = 4 << 30
+BLOCK = 2 << 20
 
 
 @dataclasses.dataclass
@@ -40,38 +44,51 @@ class Contestant:
 
 def interleave(job: str, contestants: c.Sequence[Contestant], rounds: int) -> None:
     """Let each contestant run once a round, in an order that differs, so that nobody always follows the same one."""
-    for number in range(rounds):
-        turn = number // 2 % len(contestants)
-        order = [*contestants[turn:], *contestants[:turn]]
-        for contestant in order if number % 2 == 0 else reversed(order):
-            contestant.prepare()
-            try:
-                os.sync()
-                before = wait_until_quiet()
-                _touch_memory()
-                started = time.perf_counter()
-                contestant.run()
-                elapsed = time.perf_counter() - started
-                # What a run leaves to be written is its own doing, so afterwards only the processors tell.
-                busy = max(before, busy_shares(0.3)[0])
-            finally:
-                contestant.clean()
-            contestant.seconds.append(elapsed)
-            contestant.disturbed += busy > QUIET
-            note = f"  (others used {busy:.0%} of the machine)" if busy > QUIET else ""
-            progress(f"round {number + 1}/{rounds}  {job:<8} {contestant.name:<39} {elapsed:7.2f} s{note}")
+    with backed_memory():
+        for number in range(rounds):
+            turn = number // 2 % len(contestants)
+            order = [*contestants[turn:], *contestants[:turn]]
+            for contestant in order if number % 2 == 0 else reversed(order):
+                contestant.prepare()
+                try:
+                    os.sync()
+                    before = wait_until_quiet()
+                    started = time.perf_counter()
+                    contestant.run()
+                    elapsed = time.perf_counter() - started
+                    # What a run leaves to be written is its own doing, so afterwards only the processors tell.
+                    busy = max(before, busy_shares(0.3)[0])
+                finally:
+                    contestant.clean()
+                contestant.seconds.append(elapsed)
+                contestant.disturbed += busy > QUIET
+                note = f"  (others used {busy:.0%} of the machine)" if busy > QUIET else ""
+                progress(f"round {number + 1}/{rounds}  {job:<8} {contestant.name:<39} {elapsed:7.2f} s{note}")
 
 
-def _touch_memory() -> None:
-    """Have warm pages free for whoever comes next.
+@contextlib.contextmanager
+def backed_memory() -> c.Iterator[None]:
+    """See to it that all samples find free memory that a hypervisor has backed already."""
+    # The first touch of memory that the hypervisor hasn't backed is up to ten times slower than the next one, and with
+    # free page reporting it is soon the first one again: blocks of 2 MiB that are free go back to the host within a
+    # second or two, also while a sample is taken. So memory is touched, and then freed but for a page in each block:
+    # what lies between can't be reported, and the kernel hands out such pieces before it breaks up a free block.
+    # Measured: 1 GiB of page cache in writes of 64 and 128 KiB took 0.3 to 3 s, and takes 0.25 to 0.5 s like this. What
+    # is written by 1 MiB or more at a time still gets blocks that are slow at times.
+    size = min(BACKED, _available_memory() // 2) // BLOCK * BLOCK
+    with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+        memory[:: mmap.PAGESIZE] = bytes(size // mmap.PAGESIZE)
+        for start in range(0, size, BLOCK):
+            memory.madvise(mmap.MADV_DONTNEED, start + mmap.PAGESIZE, BLOCK - mmap.PAGESIZE)
+        yield
 
-    A virtual machine's memory that nobody has used for a while isn't backed by its host: the first touch of such a page
-    takes as long as several writes to it. Who happens to follow somebody that has freed much memory would be twice as
-    fast.
-    """
-    with mmap.mmap(-1, TOUCHED) as memory:
-        for at in range(0, TOUCHED, mmap.PAGESIZE):
-            memory[at] = 1
+
+def _available_memory() -> int:
+    """Return how many bytes of memory could be had without swapping."""
+    for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no MemAvailable in /proc/meminfo: this needs Linux with procfs")
 
 
 def wait_until_quiet() -> float:
@@ -113,30 +130,41 @@ def read_all(path: str | os.PathLike[str]) -> int:
     total = 0
     buffer = bytearray(1 << 20)
     for file in _files(os.fspath(path)):
-        with open(file, "rb", buffering=0) as stream:
-            while count := stream.readinto(buffer):
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            while count := os.readv(descriptor, [buffer]):
                 total += count
+        finally:
+            os.close(descriptor)
     return total
 
 
 def _files(path: str) -> c.Iterator[str]:
+    """Yield a file, or the regular files below a directory, without a stat(2) for each."""
     if os.path.isfile(path):
         yield path
-    for folder, _folders, names in os.walk(path):
-        for name in names:
-            file = os.path.join(folder, name)
-            if os.path.isfile(file) and not os.path.islink(file):
-                yield file
+        return
+    pending = [path]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(entry.path)
+                elif entry.is_file(follow_symlinks=False):
+                    yield entry.path
 
 
-def rows(job: str, contestants: c.Sequence[Contestant], size: int) -> c.Iterator[str]:
-    """Yield a table of medians and spreads; the ratios are those of each median to the first contestant's."""
-    yield f"{job:<41} {'median':>9} {'fastest':>9} {'slowest':>9} {'MB/s':>7} {'ratio':>7}"
+def rows(job: str, contestants: c.Sequence[Contestant], amount: float, unit: str = "MB/s") -> c.Iterator[str]:
+    """Yield a table of medians and spreads; the ratios are those of each median to the first contestant's.
+
+    amount is what each of them does, in megabytes unless the unit says otherwise.
+    """
+    yield f"{job:<41} {'median':>9} {'fastest':>9} {'slowest':>9} {unit:>7} {'ratio':>7}"
     for contestant in contestants:
         fastest, slowest = min(contestant.seconds), max(contestant.seconds)
         yield (
             f"  {contestant.name:<39} {contestant.median:7.2f} s {fastest:7.2f} s {slowest:7.2f} s"
-            f" {size / contestant.median / 1e6:7.0f} {contestant.median / contestants[0].median:6.2f}x"
+            f" {amount / contestant.median:7.0f} {contestant.median / contestants[0].median:6.2f}x"
         )
     disturbed = sum(contestant.disturbed for contestant in contestants)
     if disturbed:

@@ -34,7 +34,7 @@ def many(options: Options) -> c.Sequence[Bar]:
         contestants = _contestants(host, names, places)
         harness.interleave("backup", contestants, options.rounds)
     print(f"\n{VOLUMES} volumes of {SIZE / 1e6:.0f} MB\n")
-    for line in harness.rows("backup", contestants, VOLUMES * SIZE):
+    for line in harness.rows("backup", contestants, VOLUMES * SIZE / 1e6):
         print(line)
     median = {contestant.name: contestant.median for contestant in contestants}
     return [

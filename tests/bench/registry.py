@@ -10,10 +10,11 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What the command line says: rounds per measurement, and bytes of data to measure on."""
+    """What the command line says: rounds per measurement, bytes of data to measure on, and a number of small files."""
 
     rounds: int
     size: int
+    files: int
 
 
 @dataclasses.dataclass(frozen=True)
