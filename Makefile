@@ -36,7 +36,7 @@ demo: setup engine ## back up, destroy and restore three volumes
 	    ansible-playbook drydock.volumes.demo
 
 .PHONY: test
-test: setup engine ## run all tests: lint unit sanity molecule integration faults
+test: setup engine ## run all tests: lint unit sanity hosts molecule integration faults
 	@tools/test.sh
 
 .PHONY: lint
@@ -60,11 +60,17 @@ $(CORES:%=unit-%): unit-%: setup
 
 .PHONY: integration
 integration: setup engine ## run the tests against the real engine
+	@tests/support/databases/image.sh >/dev/null
 	@$(ANSIBLE) python -m pytest tests/integration $(ARGS)
 
 .PHONY: faults
 faults: setup engine ## run the tests that break things
 	@$(ANSIBLE) python -m pytest tests/faults $(ARGS)
+
+.PHONY: hosts
+hosts: setup ## run the tests on a host with a kernel of its own: NFS
+	@tests/hosts/uml.sh >/dev/null
+	@$(ANSIBLE) python -m pytest tests/hosts $(ARGS)
 
 .PHONY: molecule
 molecule: setup engine ## converge the scenarios on real hosts

@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 LIMIT=${DRYDOCK_PART_TIMEOUT:-30m} # a part that hangs is a failed part
 LANES=(
-    "lint unit sanity"
+    "lint unit sanity hosts"
     "molecule integration faults"
 )
 

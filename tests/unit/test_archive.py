@@ -342,6 +342,56 @@ def test_the_same_tree_gives_the_same_bytes(tree: pathlib.Path) -> None:
     assert read(tree).data == first
 
 
+ACL = trees.acl(user=6, group=4, other=4, users={70003: 6}, mask=6)
+# A file system's own view of permissions, and what else there is. None of the first kind can be set here.
+XATTRS = {
+    "system.nfs4_acl": False,
+    "system.nfs4_dacl": False,
+    "system.nfs4_sacl": False,
+    "system.cifs_acl": False,
+    "system.smb3_acl": False,
+    "system.ntfs_acl": False,
+    "system.posix_acl_access": True,
+    "system.posix_acl_default": True,
+    "security.capability": True,
+    "trusted.system.nfs4_acl": True,
+    "user.nfs4_acl": True,
+    "user.": True,
+}
+
+
+@pytest.mark.parametrize(("xattr", "held"), XATTRS.items())
+def test_which_xattrs_an_archive_holds(xattr: str, held: bool) -> None:
+    assert archive.holds(xattr) is held
+
+
+@needs_root
+@pytest.mark.parametrize("side", ["create", "extract"])
+def test_tar_leaves_out_what_a_file_system_makes_up(
+    tree: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    """As with the names under system., which only such a file system has: tar matches these as it does those."""
+    for name in ("trusted.nfs4_acl", "trusted.posix_acl", "user.nfs4_acl"):
+        os.setxattr(tree / "file", name, b"1")
+    os.setxattr(tree / "file", "system.posix_acl_access", ACL)
+    metadata = archive._METADATA
+    monkeypatch.setattr(archive, "_METADATA", [option.replace("system.", "trusted.") for option in metadata])
+    assert tuple(archive._METADATA) != metadata
+    if side == "create":
+        data = read(tree).data
+        monkeypatch.setattr(archive, "_METADATA", metadata)
+    else:
+        patched = archive._METADATA
+        monkeypatch.setattr(archive, "_METADATA", metadata)
+        data = read(tree).data
+        monkeypatch.setattr(archive, "_METADATA", patched)
+    (tmp_path / "copy").mkdir()
+    outcome, _members = extract(data, tmp_path / "copy")
+    assert outcome.said == ()
+    names = ["system.posix_acl_access", "trusted.posix_acl", "user.nfs4_acl"]
+    assert sorted(os.listxattr(tmp_path / "copy" / "file")) == names
+
+
 @needs_root
 def test_a_nasty_tree_comes_back_whole(tmp_path: pathlib.Path) -> None:
     trees.make_nasty(tmp_path / "nasty")

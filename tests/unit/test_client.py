@@ -4,15 +4,22 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import socket
+import threading
 import typing as t
 
 import docker
 import pytest
 
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client, Connection
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import DaemonError, ToolError
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
+    DaemonError,
+    NoAnswerError,
+    ToolError,
+)
+from tests.unit import fake_daemon
 from tests.unit.fake_daemon import FakeDaemon
 from tests.unit.helpers import BECOME_NOBODY, ENGINE, needs_root, public_directory, python
 
@@ -140,6 +147,44 @@ def test_volumes_by_name_in_one_request(daemon: FakeDaemon) -> None:
     del daemon.requests[:]
     assert client.volumes() == {"a": made[0], "b": made[1]}
     assert [request for request, _query in daemon.requests] == ["GET /volumes"]
+
+
+def test_some_volumes_in_as_few_requests_as_may_be(daemon: FakeDaemon) -> None:
+    made = {name: daemon.volume(name, f"/{name}") for name in ("a.b", "axb", *map(str, range(60)))}
+    wanted = ["a.b", "missing", *map(str, range(60))]
+    client = connect(daemon.url)
+    del daemon.requests[:]
+    # a daemon that doesn't know the filter shows more
+    assert client.volumes(wanted) == {name: made[name] for name in wanted if name != "missing"}
+    assert [request for request, _query in daemon.requests] == ["GET /volumes"] * 2
+    asked = [json.loads(query["filters"][0])["name"] for _request, query in daemon.requests]
+    assert asked[0][:3] == ["^a\\.b$", "^missing$", "^0$"]
+    assert list(map(len, asked)) == [50, 12]
+    assert client.volumes([]) == {}
+
+
+def test_what_plugins_say_is_kept(daemon: FakeDaemon) -> None:
+    daemon.answers["GET /volumes"] = (200, {"Volumes": None, "Warnings": ["one is dead: password=x"]})
+    client = connect(daemon.url)
+    for names in (None, ["a"], list(map(str, range(60)))):
+        client.volumes(names)
+        assert client.unlisted == ["one is dead: password=(not recorded)"]
+
+
+def test_a_daemon_that_gives_no_answer_in_time(daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(Connection(docker_host=daemon.url, timeout=1))
+    release = threading.Event()
+    monkeypatch.setattr(fake_daemon._Handler, "do_POST", lambda _self: release.wait(20))
+    try:
+        with pytest.raises(NoAnswerError) as caught:
+            client.start_container("web")
+    finally:
+        release.set()
+    assert str(caught.value) == (
+        f"the Docker daemon at {daemon.url} was asked to start the container web, and didn't answer within 1 seconds; "
+        "a file system that hangs, as with an NFS server that is gone, keeps it waiting: see to that, or give a longer "
+        "timeout"
+    )
 
 
 def test_a_refusal_is_told_in_the_daemons_words(daemon: FakeDaemon) -> None:

@@ -270,6 +270,18 @@ def test_one_change_is_one_difference(
     assert (difference, found.more, found.changed) == (expected, 0, 0)
 
 
+def test_what_a_file_system_makes_up_is_no_difference(
+    pair: tuple[pathlib.Path, pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.listxattr
+
+    def made_up(path: bytes, **options: bool) -> list[str]:
+        return [*listed(path, **options), "system.nfs4_acl"]
+
+    monkeypatch.setattr(os, "listxattr", made_up)
+    assert look(pair).differences == ()
+
+
 def test_a_target_is_a_difference(pair: tuple[pathlib.Path, pathlib.Path]) -> None:
     link = pair[1] / "symlink"
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import collections.abc as c
+import errno
 import os
 import pathlib
 import re
@@ -235,6 +236,59 @@ def test_f06_a_folder_that_opens_but_cannot_be_listed_is_an_error_of_ours() -> N
     without = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace")
     ran = python(LOOK, "/proc/1/map_files", wrapper=without)
     assert ran.stdout.startswith("refused: /proc/1/map_files: "), ran.stderr
+
+
+@needs_root
+def test_f06_the_tolerant_leave_out_what_cannot_be_read() -> None:
+    tolerant = LOOK.replace("import survey\n", "import survey, _Walk\n").replace(
+        "survey(sys.argv[1])", "survey(sys.argv[1], _Walk(tolerant=True))"
+    )
+    with public_directory() as tree:
+        (tree / "good").mkdir()
+        (tree / "good" / "secret").mkdir()
+        (tree / "good" / "secret" / "hidden").touch()
+        (tree / "listed").mkdir()
+        (tree / "listed" / "without a mode").touch()
+        (tree / "file").write_bytes(b"12345")
+        whole = survey(str(tree))
+        (tree / "good" / "secret").chmod(0)
+        (tree / "listed").chmod(0o444)
+        ran = python(tolerant.replace("try:", f"{BECOME_NOBODY}\ntry:"), tree)
+        tree.chmod(0)
+        refused = python(tolerant.replace("try:", f"{BECOME_NOBODY}\ntry:"), tree)
+    assert whole.fingerprint
+    assert ran.stdout.startswith(f"Survey(entries={whole.entries - 2}, bytes=5, "), ran.stderr
+    assert "too_long=0, fingerprint=None, " in ran.stdout
+    # the root is all there is
+    assert refused.stdout == f"refused: {tree} can't be read: Permission denied\n", refused.stderr
+
+
+def test_f06_a_tolerant_walk_goes_on_after_a_disks_error(tree: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scandir = os.scandir
+
+    class Torn:
+        def __init__(self, where: int) -> None:
+            self.bad = os.path.samestat(os.fstat(where), (tree / "folder").stat())
+            self.entries = scandir(where)
+
+        def __enter__(self) -> c.Iterator[os.DirEntry[str]]:
+            return self._listed()
+
+        def __exit__(self, *_: object) -> None:
+            self.entries.close()
+
+        def _listed(self) -> c.Iterator[os.DirEntry[str]]:
+            yield from self.entries
+            if self.bad:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "scandir", Torn)
+    with pytest.raises(VolumeError, match=f"{tree}: .* can't be read: Input/output error"):
+        look(tree)
+    found = survey(str(tree), module._Walk(tolerant=True))
+    assert (found.entries, found.bytes, found.fingerprint) == (5, 12, None)
+    with Beside(str(tree), tolerant=True) as beside:
+        assert beside.result(10, _nothing)[0] == found
 
 
 # Whether anything was changed since

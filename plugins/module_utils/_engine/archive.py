@@ -9,14 +9,21 @@ names). An archive holds the volume's root as ``./`` and everything else below i
 
 from __future__ import annotations
 
+import errno
+import fnmatch
 import os
 import re
 from dataclasses import dataclass
 
 from .pipeline import LISTING, Outcome, Stage
 
-# The same on both sides: without them on extraction, tar drops xattrs and ACLs silently.
-_METADATA = ("--xattrs", "--xattrs-include=*", "--acls", "--numeric-owner")
+# A file system's own view of permissions, which it makes up for whoever asks (system.nfs4_acl, system.cifs_acl,
+# system.ntfs_acl), and which no other one takes. What stays of system.* are POSIX ACLs: system.posix_acl_*.
+_MADE_UP = "system.[!p]*"
+
+# The same on both sides: without them on extraction, tar drops xattrs silently, and ACLs among them.
+_METADATA = ("--xattrs", "--xattrs-include=*", f"--xattrs-exclude={_MADE_UP}", "--numeric-owner")
+_ACLS = "--acls"
 
 # A listing on a descriptor of its own, one line a member whatever is in its name.
 _LIST = ("--verbose", f"--index-file=/dev/fd/{LISTING}", "--quoting-style=escape")
@@ -70,6 +77,7 @@ def create(tar: str, tree: str) -> Stage:
             # (but for sparse files, whose headers hold the number all the same)
             "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
             *_METADATA,
+            _ACLS,
             "--sparse",
             "--one-file-system",
             *_LIST,
@@ -79,11 +87,14 @@ def create(tar: str, tree: str) -> Stage:
     )
 
 
-def extract(tar: str, target: str) -> Stage:
-    """The stage that reads a tar stream and makes its tree in the directory ``target``, owners and all.
+def extract(tar: str, target: str, *options: str) -> Stage:
+    """The stage that reads a tar stream and makes its tree in the directory ``target``, owners and all. ``options`` are
+    more of tar's own.
 
-    tar exits 0 where it couldn't set an xattr or an ACL, and only says so: what it says is a failure too. It reads and
-    writes in blocks of 64 KiB: with its own 10 KiB a restore of real files took a fifth longer.
+    tar exits 0 where it couldn't set an xattr or an ACL, and only says so: what it says is a failure too. ACLs come
+    from the xattrs that they are, with numeric ids; from the text with users' names, which our archives hold too,
+    ``--acls`` would give them to whoever has the name here. It reads and writes in blocks of 64 KiB: with its own
+    10 KiB a restore of real files took a fifth longer.
     """
     return Stage(
         "tar",
@@ -98,6 +109,7 @@ def extract(tar: str, target: str) -> Stage:
             "--same-owner",
             "--delay-directory-restore",
             "--warning=no-timestamp",
+            *options,
             *_LIST,
         ),
     )
@@ -124,6 +136,22 @@ def reading(outcome: Outcome, *, tolerant: bool = False) -> Reading | None:
     if (outcome.status == 1 and not changed) or (outcome.status == 2 and (notes or not unreadable)):
         return None
     return Reading(tuple(dict.fromkeys(changed)), tuple(notes), tuple(dict.fromkeys(unreadable)), tuple(shrank))
+
+
+def acls(target: str) -> tuple[str, ...]:
+    """The option of extract for archives that hold ACLs as text only. File systems without ACLs (NFS) don't take it:
+    tar would say of each directory that it has none to drop."""
+    try:
+        os.getxattr(target, "system.posix_acl_access")
+    except OSError as error:
+        if error.errno == errno.EOPNOTSUPP:
+            return ()
+    return (_ACLS,)
+
+
+def holds(xattr: str) -> bool:
+    """Whether an archive holds xattrs of this name."""
+    return not fnmatch.fnmatchcase(xattr, _MADE_UP)
 
 
 def unquoted(name: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any
 from . import codecs, expiry, grouping, mounts, names, quiesce, recovery, tools, volumes
 from .client import Client
 from .encryption import Decryption, Encryption
-from .errors import DrydockError, UsageError
+from .errors import DrydockError, NoAnswerError, UsageError
 from .grouping import Group
 from .hooks import Hook
 from .job import Job, Means, Result
@@ -99,7 +99,7 @@ def backup(
     if not repository.check():
         what = "would be" if repository.read_only else "is"
         result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
-    known, containers = client.volumes(), client.all_containers()
+    known, containers = _known(client, wanted), client.all_containers()
     result.warnings += [f"not all volumes could be listed: {why}" for why in client.unlisted]
     found = _find(client, known, containers, wanted, settings, result)
     workers = Workers(min(settings.parallel or min(_processors(), _DISKS_BEAR), max(1, len(found))))
@@ -140,6 +140,7 @@ def backup(
         by_name = {volume.name: volume for volume in reached}
         made = [_Group(client, means, group, settings, by_name, places) for group in groups]
         workers.run(made)
+    result.warnings += places.notes
     for window in made:
         window.await_health()
     _in_order(result, [volume.name for volume in found])
@@ -243,6 +244,16 @@ class _Group:
         }
 
 
+def _known(client: Client, wanted: Sequence[str] | Selector) -> dict[str, dict[str, Any]]:
+    """The volumes that the daemon shows, as far as they are needed to find those that are wanted."""
+    if isinstance(wanted, Selector):
+        return client.volumes()
+    try:
+        return client.volumes(wanted)
+    except NoAnswerError:
+        return {}  # one of them hangs: each is asked for alone
+
+
 def _find(
     client: Client,
     known: dict[str, dict[str, Any]],
@@ -264,8 +275,16 @@ def _find(
         with result.noting(name):
             names.path_component("volume", name)
             listed = known.get(name) or client.volume(name)
-            found.append(volumes.find({**known, name: listed} if listed else known, name))
+            found.append(volumes.find({name: listed} if listed else _near(client), name))
     return found
+
+
+def _near(client: Client) -> dict[str, dict[str, Any]]:
+    """The volumes that there are, if the daemon tells."""
+    try:
+        return client.volumes()
+    except NoAnswerError:
+        return {}
 
 
 def _expire(repository: Directory, host: str, made: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import DaemonError, ToolError, redact
+from .errors import DaemonError, NoAnswerError, ToolError, redact
 
 try:
     import docker
@@ -23,6 +24,8 @@ except ImportError as _error:
     SDK_ERROR = str(_error)
 
 DEFAULT_SOCKET = "unix:///var/run/docker.sock"
+# How many names go into one request: the daemon tries each of them on each of its volumes.
+_NAMES = 50
 
 
 @dataclass(frozen=True)
@@ -59,19 +62,31 @@ class Client:
         #: Why the last list of volumes may lack some: the words of plugins that couldn't list theirs.
         self.unlisted: list[str] = []
         with self._explained("connect"):
-            self._api = docker.APIClient(
-                base_url=connection.docker_host,
-                version=connection.api_version,
-                timeout=connection.timeout,
-                tls=_tls(connection),
-            )
+            self._api = self._connected(connection.api_version, connection.timeout)
             self.version: str = str(self._api.version()["Version"])
 
-    def volumes(self) -> dict[str, dict[str, Any]]:
-        """Every volume by its name, in one request."""
+    def volumes(self, names: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
+        """Every volume by its name, in one request, or those of these ``names``.
+
+        For each that it shows the daemon looks at the mount point. Where one hangs there is no answer: ask for no more
+        than you need.
+        """
+        if names is None:
+            return self._listed(None, set())
+        found: dict[str, dict[str, Any]] = {}
+        warnings: set[str] = set()
+        for start in range(0, len(names), _NAMES):
+            some = names[start : start + _NAMES]
+            listed = self._listed([f"^{re.escape(name)}$" for name in some], warnings)
+            found.update({name: listed[name] for name in some if name in listed})
+        return found
+
+    def _listed(self, patterns: list[str] | None, warnings: set[str]) -> dict[str, dict[str, Any]]:
+        """The volumes with names that match; what plugins say is added to ``warnings``."""
         with self._explained("list volumes"):
-            answer = self._api.volumes()
-        self.unlisted = [redact(warning, sentence=True) for warning in answer.get("Warnings") or []]
+            answer = self._api.volumes(filters=None if patterns is None else {"name": patterns})
+        warnings.update(redact(warning, sentence=True) for warning in answer.get("Warnings") or [])
+        self.unlisted = sorted(warnings)
         return {volume["Name"]: volume for volume in answer.get("Volumes") or []}
 
     def volume(self, name: str) -> dict[str, Any] | None:
@@ -161,14 +176,22 @@ class Client:
             )
             self._api.start(name)
 
-    def remove_container(self, name: str) -> None:
-        """End and remove a container, but none of its volumes. One that doesn't exist, or is being removed, is fine."""
-        with self._explained(f"remove the container {name}"), contextlib.suppress(docker.errors.NotFound):
+    def remove_container(self, name: str, timeout: int | None = None) -> None:
+        """End and remove a container, but none of its volumes. One that doesn't exist, or is being removed, is fine.
+
+        ``timeout`` is for who won't wait as long as usual (seconds): the daemon goes on without us, as soon as it can.
+        """
+        seconds = min(timeout or self.connection.timeout, self.connection.timeout)
+        with self._explained(f"remove the container {name}", seconds), contextlib.suppress(docker.errors.NotFound):
+            api = self._connected(self._api.api_version, seconds) if timeout else self._api
             try:
-                self._api.remove_container(name, force=True, v=False)
+                api.remove_container(name, force=True, v=False)
             except docker.errors.APIError as error:
                 if "already in progress" not in str(error.explanation):
                     raise
+            finally:
+                if timeout:
+                    api.close()
 
     def labelled(self, label: str) -> list[str]:
         """The names of the containers, in any state, that have ``label``."""
@@ -185,14 +208,24 @@ class Client:
         """Close the connections."""
         self._api.close()
 
+    def _connected(self, version: str, timeout: int) -> Any:
+        connection = self.connection
+        return docker.APIClient(base_url=connection.docker_host, version=version, timeout=timeout, tls=_tls(connection))
+
     @contextlib.contextmanager
-    def _explained(self, doing: str) -> Iterator[None]:
+    def _explained(self, doing: str, timeout: int | None = None) -> Iterator[None]:
         where = self.connection.docker_host
         try:
             yield
         except docker.errors.APIError as error:
             said = redact(str(error.explanation or error), sentence=True)  # it may repeat a volume's mount options
             raise DaemonError(f"the Docker daemon at {where} refused to {doing}: {said}") from error
+        except requests.exceptions.ReadTimeout as error:
+            raise NoAnswerError(
+                f"the Docker daemon at {where} was asked to {doing}, and didn't answer within "
+                f"{timeout or self.connection.timeout} seconds; a file system that hangs, as with an NFS server "
+                "that is gone, keeps it waiting: see to that, or give a longer timeout"
+            ) from error
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise DaemonError(_unreachable(where, error)) from error
         except (ValueError, KeyError, TypeError) as error:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compare a tree with the copy that an archive gave of it, entry by entry, also while the original is in use.
 
-What no archive holds is left out: sockets, and what is mounted inside. Several names of one device node aren't told
-apart from several nodes: tar makes those of it, and they are the same device.
+What no archive holds is left out: sockets, what is mounted inside, and xattrs that a file system makes up. Several
+names of one device node aren't told apart from several nodes: tar makes those of it, and they are the same device.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import stat
 from dataclasses import dataclass
 
+from . import archive
 from .errors import VolumeError, reason
 from .survey import open_below
 
@@ -327,7 +328,7 @@ def _xattrs(directory: int, name: bytes) -> dict[str, bytes]:
         if error.errno != errno.EOPNOTSUPP:
             raise
         return {}
-    return {key: os.getxattr(path, key, follow_symlinks=False) for key in keys}
+    return {key: os.getxattr(path, key, follow_symlinks=False) for key in keys if archive.holds(key)}
 
 
 def _number(device: int) -> str:

@@ -36,6 +36,10 @@ class DaemonError(DrydockError):
     """The Docker daemon can't be reached, or refused a request."""
 
 
+class NoAnswerError(DaemonError):
+    """The Docker daemon took a request, and didn't answer it in time."""
+
+
 class VolumeError(DrydockError):
     """A volume doesn't exist, or its files can't be reached or used as asked."""
 

@@ -18,10 +18,10 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .client import Client
-from .errors import VolumeError, reason
+from .errors import DaemonError, NoAnswerError, VolumeError, reason
 
 #: The label of every holder, and of the image.
 LABEL = "drydock.volumes.holder"
@@ -30,39 +30,56 @@ DIRECTORY = "/run/drydock-volumes"
 
 _HOST_PROGRAM = ("/usr", "/bin", "/lib", "/lib64")
 _SLEEP = ["/usr/bin/sleep", "infinity"]
+# Seconds for the daemon to remove a holder that it may still be starting: it answers nothing about it until it has, and
+# then removes it, whoever still waits for that.
+_HURRY = 5
 
 
-def sweep(client: Client) -> list[str]:
-    """Remove the holders of dead runs, and return their names."""
-    removed = []
+def sweep(client: Client, note: Callable[[str], object]) -> None:
+    """Remove the holders of dead runs. ``note`` which one couldn't be: it is in nobody's way."""
     for name in client.labelled(LABEL):
         with _held(name) as free:
             if free:
-                client.remove_container(name)
-                removed.append(name)
-    return removed
+                _remove(client, name, note, _HURRY)
 
 
 @contextlib.contextmanager
-def holding(client: Client, volumes: Sequence[str], image: str | None = None) -> Iterator[list[str]]:
+def holding(
+    client: Client, volumes: Sequence[str], image: str | None, note: Callable[[str], object]
+) -> Iterator[list[str]]:
     """Have these volumes mounted for the time of the context, in one holder. Yield where it has them itself, as paths
     of the host's that lead through its process.
 
     ``image`` is an image of the host's that has a program ``sleep``, to be used instead of the empty one. Raise
-    DaemonError, with the daemon's reason, if they can't be mounted; then none is.
+    DaemonError, with the daemon's reason, if they can't be mounted; then none is. ``note`` if the holder can't be
+    removed at the end: what was done in the context is done all the same.
     """
     name = f"drydock-holder-{secrets.token_hex(6)}"
     with _held(name):
+        timeout = None
         try:
             binds = [f"{volume}:/volumes/{number}:ro,nocopy" for number, volume in enumerate(volumes)]
             if image is None:
                 client.import_empty_image(IMAGE, LABEL)
                 binds += [f"{path}:{path}:ro" for path in _HOST_PROGRAM if os.path.isdir(path)]
-            client.run_holder(name, image or IMAGE, _SLEEP if image is None else ["sleep", "infinity"], binds, LABEL)
+            try:
+                client.run_holder(
+                    name, image or IMAGE, _SLEEP if image is None else ["sleep", "infinity"], binds, LABEL
+                )
+            except NoAnswerError:
+                timeout = _HURRY
+                raise
             pid = ((client.container(name) or {}).get("State") or {}).get("Pid", 0)
             yield [f"/proc/{pid}/root/volumes/{number}" for number, _volume in enumerate(volumes)]
         finally:
-            client.remove_container(name)
+            _remove(client, name, note, timeout)
+
+
+def _remove(client: Client, name: str, note: Callable[[str], object], timeout: int | None) -> None:
+    try:
+        client.remove_container(name, timeout)
+    except DaemonError as error:
+        note(f"the mount holder {name} isn't removed yet: {error}; a later run tries again")
 
 
 @contextlib.contextmanager

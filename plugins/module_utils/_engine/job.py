@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import archive, encryption, mountinfo, names, pipeline, points, staging, verification, writeback
+from . import archive, encryption, mountinfo, names, patience, pipeline, points, staging, verification, writeback
 from .codecs import Codec
 from .encryption import Decryption, Encryption
-from .errors import DrydockError, PipelineError, VolumeError
+from .errors import DrydockError, PipelineError, VolumeError, reason
 from .manifest import FORMAT
 from .pipeline import Stage
 from .publication import Publication
@@ -104,6 +104,7 @@ class Job:
         self._publication: Publication | None = None
         self._read: _Read | None = None
         self._error: DrydockError | None = None
+        self._local = False
 
     def begin(self, *, skip: bool) -> bool:
         """All that can be done before the containers hold still. Return whether there is something to read.
@@ -118,8 +119,8 @@ class Job:
         """Read the volume, once, into the repository, where it doesn't count as a backup yet."""
         try:
             if not (self._still or self._publication is None):
-                self._clean()
-            with Beside(self._tree) as beside:
+                self._patiently(self._clean)
+            with self._beside() as beside:
                 self._read = self._look(beside) if self._publication is None else self._store(beside, self._publication)
         except DrydockError as error:
             self._error = error  # finish, which cleans up, raises it
@@ -153,7 +154,7 @@ class Job:
 
     def _begin(self, skip: bool) -> bool:
         means, name = self._means, self.volume.name
-        staging.require_whole(self._tree, name)
+        self._patiently(self._look_first)
         earlier, problems = means.repository.backups(means.host, name)
         means.result.earlier[name] = [manifest["id"] for manifest in earlier]
         means.result.warnings += problems
@@ -173,8 +174,27 @@ class Job:
         known = newest["content"]["fingerprint"]
         if known is None or newest["archive"].get("encryption") != mine:
             return False
-        with Beside(self._tree) as beside:
+        with self._beside() as beside:
             return bool(self._survey(beside)[0].fingerprint == known)
+
+    def _look_first(self) -> None:
+        """See that the tree is one, and whose clock its times are from."""
+        staging.require_whole(self._tree, self.volume.name)
+        self._local = mountinfo.file_system(self._tree) in _LOCAL
+
+    def _patiently(self, act: Callable[[], None]) -> None:
+        """Do something in the tree that may hang. Raise VolumeError if it does, or the tree can't be read."""
+        name = self.volume.name
+        try:
+            patience.within(self._means.stall_timeout, act, self._means.proceed)
+        except patience.HangingError as error:
+            raise VolumeError(f"volume {name}: {error}; nothing was added to the repository") from error
+        except OSError as error:
+            why = f"{self._tree} can't be read: {reason(error)}"
+            raise VolumeError(f"volume {name}: {why}; nothing was added to the repository") from error
+
+    def _beside(self) -> Beside:
+        return Beside(self._tree, tolerant=self._means.on_read_error == "warn")
 
     def _clean(self) -> None:
         """Have memory and disk hold the same. What a process writes through memory into a page that waits for the disk
@@ -195,18 +215,22 @@ class Job:
         """Send the volume through the pipe into the repository. Raise DrydockError unless all of it arrived."""
         # A server's clock may be behind ours: there the fingerprint is of the time before the read, so that whatever
         # changes later makes a different one.
-        local = mountinfo.file_system(self._tree) in _LOCAL
-        ahead = None if local else self._survey(beside)[0]
+        ahead = None if self._local else self._survey(beside)[0]
         members = archive.Members()
-        outcomes = pipeline.run(
-            [archive.create(self._means.tar, self._tree), *self._means.filters],
-            sink=publication.write,
-            listing=members,
-            stall_timeout=self._means.stall_timeout,
-            proceed=self._means.proceed,
-        )
+        try:
+            outcomes = pipeline.run(
+                [archive.create(self._means.tar, self._tree), *self._means.filters],
+                sink=publication.write,
+                listing=members,
+                stall_timeout=self._means.stall_timeout,
+                proceed=self._means.proceed,
+            )
+        except PipelineError as error:
+            raise PipelineError(f"volume {self.volume.name}: {error}; nothing was added to the repository") from error
         found, steady = (ahead, True) if ahead else self._survey(beside)
-        return _Read(found, found.fingerprint if steady else None, members.count, self._judge(outcomes))
+        said = self._judge(outcomes)
+        # what couldn't be read mustn't be taken for unchanged once it can be
+        return _Read(found, found.fingerprint if steady and not said.unreadable else None, members.count, said)
 
     def _survey(self, beside: Beside) -> tuple[Survey, bool]:
         """Wait for a walk over the tree. Raise VolumeError if tar could store the tree but not restore it."""

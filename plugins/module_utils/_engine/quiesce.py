@@ -94,7 +94,7 @@ class Window:
             return
         points.reached("read")
         for member in reversed(self._held):
-            self._noting(self._bring_back, member)
+            self._noting(self._bring_back_or_say, member)
         if self._held:
             self.downtime = time.monotonic() - self._began
         points.reached("containers-started")
@@ -177,10 +177,20 @@ class Window:
                 if time.monotonic() > deadline:
                     raise ContainerError(
                         f"container {member.name} didn't end within {self.limits.stop:g} seconds of its stop signal; "
-                        "it was not killed, and the volume was not read; give a longer stop_timeout, or quiesce by "
-                        "pause"
+                        "it was not killed, and nothing was done to the volume; give a longer stop_timeout, or see to "
+                        "what keeps it from ending"
                     )
                 time.sleep(_POLL)
+
+    def _bring_back_or_say(self, member: Member) -> None:
+        """Bring a container back. Raise ContainerError if Docker doesn't."""
+        try:
+            self._bring_back(member)
+        except DaemonError as error:
+            done, undone = {"pause": ("paused", "unpaused"), "stop": ("stopped", "started")}[member.method]
+            raise ContainerError(
+                f"container {member.name} was {done} and couldn't be {undone} again: {error}; the next run tries again"
+            ) from error
 
     def _bring_back(self, member: Member) -> None:
         facts = self.client.container(member.id)
@@ -270,8 +280,8 @@ def _require_returning(client: Client, member: Member) -> dict[str, Any]:
         raise ContainerError(f"container {member.name} was removed right now; run this again")
     if member.method == "stop" and facts["HostConfig"].get("AutoRemove"):
         raise ContainerError(
-            f"container {member.name} was started with --rm: Docker would remove it once it stops; quiesce it by "
-            "pause, or run it without --rm"
+            f"container {member.name} was started with --rm: Docker would remove it once it stops; run it "
+            "without --rm, or stop it yourself"
         )
     return facts
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import journal, mounts, quiesce, staging, volumes
+from . import journal, mounts, quiesce, staging, unstaged, volumes
 from .client import Client
 from .errors import DrydockError
 
@@ -24,12 +24,14 @@ def recover(client: Client, limits: quiesce.Limits, helper_image: str | None = N
     """Recover all that can be, and yield what was done and what couldn't be."""
     entries, problems = journal.abandoned()
     yield from problems
-    for entry in sorted(entries, key=lambda entry: entry.undo.get("kind") != SWAP):
+    for entry in sorted(entries, key=lambda entry: (entry.undo.get("kind") != SWAP, "times" not in entry.undo)):
         notes: list[str] = []
         undone = False
         try:
             if entry.undo.get("kind") == SWAP:
                 undone = _swap(client, entry.undo, helper_image, notes.append)
+            elif entry.undo.get("kind") == unstaged.KIND:
+                undone = unstaged.recover(client, entry.undo, limits, helper_image, notes.append)
             else:
                 undone = quiesce.bring_back(client, entry.undo, limits, notes.append)
         except (DrydockError, KeyError) as error:
@@ -44,11 +46,11 @@ def recover(client: Client, limits: quiesce.Limits, helper_image: str | None = N
 def _swap(client: Client, left: dict[str, Any], helper_image: str | None, note: Callable[[str], object]) -> bool:
     """Finish an exchange of trees."""
     name = left["volume"]
-    known = client.volumes()
-    if name not in known:
+    listed = client.volume(name)
+    if listed is None:
         note(f"volume {name}, a restore of which was interrupted, was removed since")
         return True
-    volume = volumes.find(known, name)
+    volume = volumes.Volume.from_api(listed)
     with mounts.reach(client, [volume], helper_image) as places:
         if staging.finish(places.path(name), name, left["folder"]):
             note(f"volume {name} holds the restored contents: a restore that was interrupted was finished")

@@ -37,14 +37,14 @@ _TICK, _COARSE = 20_000_000, 2 * _SECOND
 class Survey:
     """What a walk found: ``entries`` (the root counts; sockets don't, no archive holds them), the ``bytes`` that its
     regular files have by their size (each inode once), those ``allocated`` on disk, how many paths are ``too_long`` for
-    tar to restore, the ``fingerprint`` (hex), and the ``latest`` time at which any of it was changed (ctime, in
-    nanoseconds)."""
+    tar to restore, the ``fingerprint`` (hex; None if not all could be looked at), and the ``latest`` time at which any
+    of it was changed (ctime, in nanoseconds)."""
 
     entries: int
     bytes: int
     allocated: int
     too_long: int
-    fingerprint: str
+    fingerprint: str | None
     latest: int
 
     def steady_since(self, moment: int) -> bool:
@@ -53,10 +53,10 @@ class Survey:
 
 
 class Beside:
-    """A survey in a thread of its own. A context manager, at whose end it ends too."""
+    """A survey in a thread of its own, ``tolerant`` or not. A context manager, at whose end it ends too."""
 
-    def __init__(self, tree: str) -> None:
-        self._walk = _Walk()
+    def __init__(self, tree: str, *, tolerant: bool = False) -> None:
+        self._walk = _Walk(tolerant=tolerant)
         self._began, self._clock = time.time_ns(), _clock()
         self._ended: Survey | BaseException | None = None
         # a daemon: where the file system hangs, the end of the process must not wait for it
@@ -102,7 +102,8 @@ def _clock() -> int:
 
 
 def survey(tree: str, walk: _Walk | None = None) -> Survey:
-    """Walk ``tree`` without leaving its file system. Raise VolumeError, naming the path, where it can't be read.
+    """Walk ``tree`` without leaving its file system. Raise VolumeError, naming the path, where it can't be read; a
+    tolerant ``walk`` leaves out what is below the tree's root and can't be.
 
     The fingerprint is a digest over (path, mode with type, size, owner, group, mtime, ctime, inode) of every entry. It
     doesn't depend on the order in which the file system lists them: it is the sum of the entries' own digests.
@@ -123,14 +124,15 @@ def survey(tree: str, walk: _Walk | None = None) -> Survey:
         raise VolumeError(f"{tree}: {where!r} can't be read: {reason(error)}") from error
     finally:
         os.close(root)
-    fingerprint = (walk.digest % (1 << 8 * _FINGERPRINT_BYTES)).to_bytes(_FINGERPRINT_BYTES, "big").hex()
-    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, fingerprint, walk.latest)
+    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, walk.fingerprint(), walk.latest)
 
 
 class _Walk:
-    def __init__(self) -> None:
+    def __init__(self, *, tolerant: bool = False) -> None:
         self.entries = self.bytes = self.allocated = self.too_long = self.digest = self.latest = 0
         self.stopped = False
+        self.tolerant = tolerant
+        self.complete = True
         self._linked: set[int] = set()
 
     def add(self, path: bytes, facts: os.stat_result) -> None:
@@ -164,6 +166,16 @@ class _Walk:
         self.bytes += size
         self.allocated += facts.st_blocks * 512
 
+    def fingerprint(self) -> str | None:
+        """That of all entries; None if there are others."""
+        digest = self.digest % (1 << 8 * _FINGERPRINT_BYTES)
+        return digest.to_bytes(_FINGERPRINT_BYTES, "big").hex() if self.complete else None
+
+    def left_out(self) -> bool:
+        """Whether what can't be read may be left out."""
+        self.complete = False
+        return self.tolerant
+
 
 def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[bytes]) -> None:
     """Count what is in one directory, and add those below it to ``pending``. What vanishes meanwhile is left out."""
@@ -171,6 +183,10 @@ def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[b
         opened = open_below(root, path)
     except FileNotFoundError:
         return
+    except OSError:
+        if walk.left_out():
+            return
+        raise
     prefix = path + b"/" if path else b""
     try:
         with os.scandir(opened) as entries:
@@ -180,9 +196,16 @@ def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[b
                     facts = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
+                except OSError:
+                    if walk.left_out():
+                        continue
+                    raise
                 walk.add(below, facts)
                 if stat.S_ISDIR(facts.st_mode) and facts.st_dev == device:
                     pending.append(below)
+    except OSError:
+        if not walk.left_out():
+            raise
     finally:
         os.close(opened)
 
