@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import collections.abc as c
 import contextlib
+import json
 import os
 import pathlib
+import signal
 import subprocess
 
 import pytest
@@ -17,12 +19,14 @@ from tests.faults.conftest import SLOW
 from tests.support import disks, records
 from tests.support.engine import Engine
 from tests.support.modules import Answer, Modules
-from tests.support.processes import wait_for
+from tests.support.processes import children, wait_for
 
 BACKUP, RESTORE = "docker_volume_backup", "docker_volume_restore"
 HOST = "db1"
 BLOCK = 4096
 FULL = "No space left on device"
+# what GNU tar says in its place where a part of a block could be written
+SHORT = "Wrote only"
 
 BREAKING = pytest.mark.parametrize(
     ("breaking", "said"),
@@ -248,31 +252,196 @@ def source(engine: Engine) -> str:
     return volume
 
 
+class Small:
+    """A volume in a directory of a small disk, what it holds, and what of the disk is free."""
+
+    def __init__(self, engine: Engine, disk: pathlib.Path) -> None:
+        self.disk = disk
+        self.path = disk / "data"
+        self.path.mkdir(mode=0o750)
+        self.volume = engine.bind(self.path)
+
+    def settle(self) -> None:
+        """Take what there is now for what must still be there after a failure."""
+        os.chown(self.path, 4321, 4321)
+        os.setxattr(self.path, "user.note", b"the root's own")
+        os.utime(self.path, ns=(1_600_000_000_000_000_001,) * 2)
+        self._before, self._free = records.record(self.path), self._now()
+
+    def is_as_it_was(self) -> bool:
+        """Whether not a byte, attribute, block or inode is different."""
+        disks.unfill(self.disk)
+        assert records.differences(self._before, records.record(self.path)) == []
+        assert not any(self.path.glob(".drydock-*"))
+        assert self._now() == self._free
+        return True
+
+    def _now(self) -> tuple[int, int]:
+        subprocess.run(["sync", "--file-system", self.disk], check=True)
+        facts = os.statvfs(self.disk)
+        return facts.f_bavail, facts.f_favail
+
+
+@contextlib.contextmanager
+def small(
+    engine: Engine, work: pathlib.Path, megabytes: int, options: c.Sequence[str] = disks.EXT4, *, holding: str = ""
+) -> c.Iterator[Small]:
+    """Such a volume; it has a few files if it is ``holding`` some."""
+    with disks.mounted(work, megabytes, options=options) as disk:
+        made = Small(engine, disk)
+        for number in range(30 if holding else 0):
+            (made.path / f"{holding}-{number}").write_text(f"{number}")
+        made.settle()
+        yield made
+
+
+def forget_size(repository: str) -> None:
+    """Have the manifests not say what the files take on disk, as those of an older version."""
+    for path in pathlib.Path(repository).rglob("*.json"):
+        stored = json.loads(path.read_text())
+        del stored["content"]["allocated_bytes"]
+        path.write_text(json.dumps(stored))
+
+
+@pytest.mark.parametrize("check", [True, False], ids=["check", "real"])
 @pytest.mark.parametrize(
     ("megabytes", "options"), [(16, disks.EXT4), (64, SMALL)], ids=["no room for the large file", "no inodes"]
 )
 def test_f11_a_bind_volume_is_too_small(
-    engine: Engine, modules: Modules, work: pathlib.Path, source: str, megabytes: int, options: c.Sequence[str]
+    engine: Engine,
+    modules: Modules,
+    work: pathlib.Path,
+    source: str,
+    megabytes: int,
+    options: c.Sequence[str],
+    check: bool,
+) -> None:
+    repository = str(work / "repository")
+    (made,) = modules.backup(source, repository=repository)["backups"]
+    with small(engine, work, megabytes, options) as target:
+        facts = os.statvfs(target.disk)
+        message = modules.refused(
+            RESTORE, volume=target.volume, source_volume=source, repository=repository, check=check
+        )
+        assert f"volume {target.volume}" in message
+        if options is SMALL:
+            assert f"holds {made['content']['entries']} files and directories, and" in message
+            assert f"has {facts.f_favail} inodes free" in message
+        else:
+            assert f"take {made['content']['allocated_bytes']} bytes on disk, and" in message
+            assert f"has {facts.f_bavail * facts.f_frsize} bytes free" in message
+        assert "nothing was changed" in message
+        assert "staging: false" not in message  # there is nothing to remove
+        assert target.is_as_it_was()
+
+
+@pytest.mark.parametrize("replacing", [False, True], ids=["into an empty one", "in place of a tree"])
+def test_f11_the_disk_fills_while_tar_extracts(
+    engine: Engine, modules: Modules, work: pathlib.Path, source: str, replacing: bool
 ) -> None:
     repository = str(work / "repository")
     modules.backup(source, repository=repository)
-    with disks.mounted(work, megabytes, options=options) as disk:
-        data = disk / "data"
-        data.mkdir(mode=0o750)
-        os.chown(data, 4321, 4321)
-        target = engine.bind(data)
-        free = os.statvfs(disk)
-        before = records.record(data)
+    forget_size(repository)
+    with small(engine, work, 16, holding="old" if replacing else "") as target:
+        container = engine.run(target.volume) if replacing else None
+        target.settle()
+        started = engine.started_at(container) if container else None
+        options = {"when_not_empty": "replace", "quiesce": "stop"} if replacing else {}
         for _time in range(2):
-            message = modules.refused(RESTORE, volume=target, source_volume=source, repository=repository)
-            assert f"volume {target}" in message
-            assert FULL in message
-            assert "the volume is as it was" in message
-            assert records.differences(before, records.record(data)) == []
-        subprocess.run(["sync", "--file-system", disk], check=True)
-        now = os.statvfs(disk)
-        assert (now.f_bavail, now.f_favail) == (free.f_bavail, free.f_favail)
-        engine.remove(target)
+            message = modules.refused(
+                RESTORE, volume=target.volume, source_volume=source, repository=repository, **options
+            )
+            assert f"volume {target.volume}" in message
+            assert FULL in message or SHORT in message
+            assert "what was extracted is removed, the volume is as it was" in message
+            assert target.is_as_it_was()
+        if container:
+            assert (engine.state(container), engine.started_at(container)) == ("running", started)
+
+
+@pytest.mark.parametrize("replacing", [False, True], ids=["into an empty one", "in place of a tree"])
+@pytest.mark.parametrize("what", ["blocks", "inodes"])
+def test_f11_somebody_fills_the_disk_while_tar_extracts(
+    engine: Engine, modules: Modules, work: pathlib.Path, source: str, what: str, replacing: bool
+) -> None:
+    repository = str(work / "repository")
+    for number in range(3000):
+        (engine.path(source) / f"more-{number}").write_bytes(b"%d" % number)
+    modules.backup(source, repository=repository)
+    with small(engine, work, 64, (*disks.EXT4, "-N", "8192"), holding="old" if replacing else "") as target:
+        container = engine.run(target.volume) if replacing else None
+        target.settle()
+        started = engine.started_at(container) if container else None
+        options = {"when_not_empty": "replace", "quiesce": "stop"} if replacing else {}
+        process = modules.start(RESTORE, volume=target.volume, source_volume=source, repository=repository, **options)
+        wait_for(lambda: any(target.path.glob(".drydock-staging-*/new/*")), "the first file")
+        with still(process.pid, "tar"):
+            (disks.fill if what == "blocks" else disks.fill_inodes)(target.disk)
+        answer = modules.finish(process)
+        assert answer["failed"], answer
+        assert FULL in answer["msg"] or SHORT in answer["msg"]
+        assert "the volume is as it was" in answer["msg"]
+        assert target.is_as_it_was()
+        if container:
+            assert (engine.state(container), engine.started_at(container)) == ("running", started)
+
+
+# When it gets its stop signal it waits for the test: what it is told to do then comes before the first rename.
+PATIENT = (
+    "trap 'touch /v2/asked; while [ ! -e /v2/go ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done"
+)
+LONG = "n" * 240
+
+
+@pytest.mark.parametrize("left", [0, 1, 5, 8, 60])
+def test_f11_the_disk_fills_before_the_renames(
+    engine: Engine, modules: Modules, work: pathlib.Path, source: str, left: int
+) -> None:
+    """Directories can't grow, so that not all entries can be renamed into them: out of the root, or into it."""
+    repository = str(work / "repository")
+    for number in range(200):
+        (engine.path(source) / f"{LONG}-{number}").write_text("new")
+    modules.backup(source, repository=repository)
+    new = records.record(engine.path(source))
+    (work / "signs").mkdir()
+    with small(engine, work, 64) as target:
+        for number in range(60):
+            (target.path / f"{LONG}-old-{number}").write_text("old")
+        container = engine.run(target.volume, str(work / "signs"), command=["sh", "-c", PATIENT], init=False)
+        target.settle()
+        process = modules.start(
+            RESTORE,
+            volume=target.volume,
+            source_volume=source,
+            repository=repository,
+            when_not_empty="replace",
+            quiesce="stop",
+        )
+        wait_for((work / "signs" / "asked").exists, "the stop signal")
+        disks.fill(target.disk, left=left)
+        (work / "signs" / "go").touch()
+        answer = modules.finish(process)
+        assert engine.state(container) == "running"
+        if left < 60:
+            assert FULL in answer["msg"]
+            assert "it is removed, the volume is as it was" in answer["msg"]
+            assert target.is_as_it_was()
+        else:
+            assert not answer.get("failed"), answer
+            disks.unfill(target.disk)
+            assert records.differences(new, records.record(target.path)) == []
+        assert not list((work / "state").rglob("*.json"))
+
+
+@contextlib.contextmanager
+def still(pid: int, program: str) -> c.Iterator[None]:
+    """Have a child process of ``pid`` do nothing meanwhile."""
+    (child,) = [number for number, name in children(pid).items() if name == program]
+    os.kill(child, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGCONT)
 
 
 def test_f11_a_device_is_too_small(engine: Engine, modules: Modules, work: pathlib.Path, source: str) -> None:
@@ -288,17 +457,21 @@ def test_f11_a_device_is_too_small(engine: Engine, modules: Modules, work: pathl
         with disks.attached(device, work / "look") as point:
             before = records.record(point)
 
-        # into a volume that is there, and into one that the restore makes for itself
-        for there in (True, False):
-            if not there:
-                engine.remove(volume)
+        def refused(*said: str, there: bool) -> None:
             message = modules.refused(RESTORE, volume=volume, repository=repository)
-            assert f"volume {volume}" in message
-            assert FULL in message
-            assert "what was extracted is removed" in message
+            for text in (f"volume {volume}", *said):
+                assert text in message
             assert (volume in engine.names()) == there
             with disks.attached(device, work / "look") as point:
                 assert records.differences(before, records.record(point)) == []
+
+        # into a volume that is there, and into one that the restore makes for itself
+        told = f"take {made['content']['allocated_bytes']} bytes on disk"
+        refused(told, "nothing was changed", there=True)
+        forget_size(repository)
+        refused("tar exited 2", "what was extracted is removed", there=True)
+        engine.remove(volume)
+        refused("tar exited 2", "what was extracted is removed", there=False)
 
 
 @BREAKING

@@ -9,28 +9,23 @@ containers are to have programs of a database, these are scripts that write a fi
 
 from __future__ import annotations
 
-import ast
-import collections.abc as c
 import datetime as dt
 import json
 import os
 import pathlib
 import re
-import socket
 import subprocess
-import textwrap
-import typing as t
 
 import pytest
 import yaml
 
-from tests.integration.test_readme import _Reader
 from tests.support import records, trees
 from tests.support.engine import Engine
-from tests.support.modules import CHECKOUT, COLLECTIONS, Modules
+from tests.support.guide import ID, Guide, Operator, container, shape, unknown
+from tests.support.modules import Modules
 
-GUIDE = (CHECKOUT / "docs" / "guide_backup.md").read_text()
-ID = re.compile(r"\d{8}T\d{6}Z(-\d+)?")
+GUIDE = Guide("guide_backup.md")
+blocks, rows = GUIDE.blocks, GUIDE.rows
 
 KINDS = {
     "The first backup": ["yaml", "shell"],
@@ -50,67 +45,6 @@ KINDS = {
 }
 
 
-def sections() -> dict[str, str]:
-    """The guide's sections by their headings."""
-    parts = re.split(r"^#{2,3} (.+)\n", GUIDE, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-def blocks(heading: str) -> list[str]:
-    """The texts of a section's fenced blocks."""
-    return [text for _kind, text in _fenced(sections()[heading])]
-
-
-def rows(heading: str) -> list[list[str]]:
-    """The cells of the rows of a section's table, without its head."""
-    lines = [line for line in sections()[heading].splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
-
-
-def _fenced(text: str) -> list[tuple[str, str]]:
-    return re.findall(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-
-
-class Operator(_Reader):
-    """Somebody who follows the guide. ``names`` are those in the guide, and the test's own in their place."""
-
-    def __init__(self, work: pathlib.Path, names: c.Mapping[str, str]) -> None:
-        backups = str(work / "backups")
-        paths = {
-            "/var/backups/volumes/db1": f"{backups}/{socket.gethostname()}",
-            "/var/backups/volumes": backups,
-            "/mnt/backups/volumes": backups,
-            "/var/lib/drydock": str(work / "state"),
-        }
-        super().__init__(work, {**paths, **names})
-        self._environment.update(
-            ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),
-            ANSIBLE_SHOW_CUSTOM_STATS="true",
-            DRYDOCK_STATE_DIRECTORY=str(work / "state"),
-        )
-        self.backups = work / "backups"
-
-    def command(self, text: str, cwd: pathlib.Path | None = None, **replace: str) -> str:
-        """Run a block of commands; it must succeed."""
-        return self.shell(text, cwd, {**self._names, **replace})
-
-    def tasks(self, text: str, *, fails: bool = False, **environment: str) -> str:
-        """Run a block of tasks, in a play such as the guide's first one."""
-        head = "- hosts: docker_hosts\n  become: true\n  gather_facts: false\n  tasks:\n"
-        self.playbook("tasks.yml", head + textwrap.indent(text, "    "))
-        usual = dict(self._environment)
-        self._environment.update(environment)
-        try:
-            return self.shell(f"{'! ' if fails else ''}ansible-playbook -i inventory.ini tasks.yml")
-        finally:
-            self._environment = usual
-
-    def made(self, volume: str) -> list[dict[str, t.Any]]:
-        """The manifests of a volume's backups, the oldest first, each with the path of its archive."""
-        found = [(file, json.loads(file.read_text())) for file in sorted(self.backups.glob(f"*/{volume}/*.json"))]
-        return [{**manifest, "path": file.with_name(manifest["archive"]["file"])} for file, manifest in found]
-
-
 @pytest.fixture
 def programs(work: pathlib.Path) -> pathlib.Path:
     """A directory with the programs of the guide's containers."""
@@ -121,45 +55,12 @@ def programs(work: pathlib.Path) -> pathlib.Path:
     return directory
 
 
-def container(
-    engine: Engine,
-    name: str,
-    mounts: c.Mapping[str, str],
-    programs: pathlib.Path,
-    labels: c.Mapping[str, str] | None = None,
-) -> str:
-    """Start a container that has volumes at places; return its identifier."""
-    engine.import_image()
-    binds = [f"{volume}:{place}" for volume, place in mounts.items()]
-    made = engine.api.create_container(
-        engine.IMAGE,
-        ["sleep", "3600"],
-        name=name,
-        labels=dict(labels or {}),
-        environment={"PATH": "/opt/programs:/bin"},
-        host_config=engine.api.create_host_config(
-            binds=[*binds, f"{programs}:/opt/programs:ro"],
-            network_mode="none",
-            init=True,
-            # what is stopped stays so, also with this
-            restart_policy={"Name": "always", "MaximumRetryCount": 0},
-        ),
-    )["Id"]
-    engine._containers.append(made)
-    engine.api.start(made)
-    return str(made)
-
-
 def test_no_block_is_overlooked() -> None:
-    assert {title: [kind for kind, _text in _fenced(text)] for title, text in sections().items() if "```" in text} == (
-        KINDS
-    )
-    assert GUIDE.count("```") == 2 * sum(map(len, KINDS.values()))
+    assert GUIDE.kinds() == KINDS
 
 
 def test_the_links_within_lead_somewhere() -> None:
-    anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in sections()}
-    assert set(re.findall(r"\]\(#([^)]+)\)", GUIDE)) <= anchors
+    assert GUIDE.links() <= GUIDE.anchors()
 
 
 def test_the_first_backup(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
@@ -179,14 +80,7 @@ def test_the_first_backup(engine: Engine, modules: Modules, work: pathlib.Path) 
     (made,) = modules.backup(uploads, repository=str(work / "other"), quiesce="stop", verify="archive")["backups"]
     stored = json.loads(pathlib.Path(made["path"].replace(".tar.zst", ".json")).read_text())
     assert stored.pop("engine")
-    assert _shape(shown) == _shape(stored)
-
-
-def _shape(value: object) -> object:
-    """What is in an object: its keys in their order, and the types of the values."""
-    if isinstance(value, dict):
-        return [(key, _shape(item)) for key, item in value.items() if key != "labels"]
-    return type(value)
+    assert shape(shown) == shape(stored)
 
 
 def test_stopping_containers(engine: Engine, modules: Modules, work: pathlib.Path, programs: pathlib.Path) -> None:
@@ -208,7 +102,7 @@ def test_stopping_containers(engine: Engine, modules: Modules, work: pathlib.Pat
     for by_hand in (True, False):
         run.tasks(task, fails=True, DRYDOCK_TEST_KILL_AT="containers-stopped")
         assert engine.state(database) == "exited"
-        assert _shape(json.loads(run.command(look))) == _shape(json.loads(entry))
+        assert shape(json.loads(run.command(look))) == shape(json.loads(entry))
         (left,) = journal.iterdir()
         if by_hand:
             run.command(start)
@@ -361,7 +255,7 @@ def test_keeping_and_expiring(engine: Engine, work: pathlib.Path) -> None:
         (folder / f"{earlier}.json").write_text(text)
         os.link(made["path"], folder / f"{earlier}.tar.zst")
     run.tasks(task)
-    (fewest, most) = re.findall(r"settles at (\d+) to (\d+) backups", GUIDE)[0]
+    (fewest, most) = re.findall(r"settles at (\d+) to (\d+) backups", GUIDE.text)[0]
     assert int(fewest) <= len(run.made(volume)) <= int(most)
 
 
@@ -436,33 +330,4 @@ def test_reading_the_result(engine: Engine, modules: Modules, work: pathlib.Path
 def test_the_messages_are_those_of_the_code(row: list[str]) -> None:
     messages = re.findall(r"`(.+?)`", row[0])
     assert messages
-    for message in messages:
-        assert any(message in text for text in _texts()), message
-
-
-def _texts() -> list[str]:
-    """Every text in the engine, with … for what is filled in."""
-    found = []
-    for file in sorted((CHECKOUT / "plugins" / "module_utils").rglob("*.py")):
-        tree = ast.parse(file.read_text())
-        constants = {
-            target.id: node.value.value
-            for node in tree.body
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
-            for target in node.targets
-            if isinstance(target, ast.Name)
-        }
-        for node in ast.walk(tree):
-            if isinstance(node, ast.JoinedStr):
-                found.append("".join(_part(value, constants) for value in node.values))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found.append(node.value)
-    return found
-
-
-def _part(value: ast.expr, constants: c.Mapping[str, object]) -> str:
-    if isinstance(value, ast.Constant):
-        return str(value.value)
-    if isinstance(value, ast.FormattedValue) and isinstance(value.value, ast.Name):
-        return str(constants.get(value.value.id, "…"))
-    return "…"
+    assert unknown(messages) == []

@@ -7,15 +7,14 @@ Only names are replaced: volumes, hosts and paths of the reader's by those of th
 
 from __future__ import annotations
 
-import collections.abc as c
 import os
 import pathlib
 import re
 import subprocess
-import sys
 
 from tests.support import records, trees
 from tests.support.engine import Engine
+from tests.support.guide import Reader
 from tests.support.modules import CHECKOUT
 
 README = (CHECKOUT / "README.md").read_text()
@@ -40,7 +39,7 @@ def test_from_the_build_to_the_restore(engine: Engine, work: pathlib.Path) -> No
     trees.make_nasty(engine.path(database))
     (engine.path(uploads) / "picture").write_bytes(os.urandom(100_000))
     before = {name: records.record(engine.path(name)) for name in (database, uploads)}
-    run = _Reader(work, {"pgdata": database, "uploads": uploads, "/var/backups/volumes": str(work / "backups")})
+    run = Reader(work, {"pgdata": database, "uploads": uploads, "/var/backups/volumes": str(work / "backups")})
     build, backup, play, restore, documentation, by_hand = (text for _kind, text in BLOCKS[2:])
 
     installed = run.shell(build, cwd=CHECKOUT, replace={"--output-path build": f"--output-path {work}/build"})
@@ -66,45 +65,3 @@ def test_from_the_build_to_the_restore(engine: Engine, work: pathlib.Path) -> No
     )
     assert f'"sha256": "{checked.split()[0]}"' in manifest
     assert records.differences(before[uploads], records.record(work / "by-hand")) == []
-
-
-class _Reader:
-    """Somebody who follows the README, with names of their own, in an empty home."""
-
-    def __init__(self, work: pathlib.Path, names: c.Mapping[str, str]) -> None:
-        self._work = work
-        self._names = names
-        (work / "inventory.ini").write_text(
-            "[docker_hosts]\n"
-            f"db1 ansible_connection=local ansible_python_interpreter={sys.executable} ansible_pipelining=true\n"
-        )
-        self._environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
-            "HOME": str(work),
-            "ANSIBLE_HOME": str(work / ".ansible"),
-            "ANSIBLE_COLLECTIONS_PATH": str(work / "collections"),
-            "ANSIBLE_BECOME_EXE": str(work / "sudo"),
-        }
-        # become: true without sudo on the machine: this is root already
-        sudo = work / "sudo"
-        sudo.write_text('#!/bin/sh\nwhile [ "$1" != /bin/sh ]; do shift; done\nexec "$@"\n')
-        sudo.chmod(0o755)
-
-    def playbook(self, name: str, text: str) -> None:
-        for theirs, ours in self._names.items():
-            text = text.replace(theirs, ours)
-        (self._work / name).write_text(text)
-
-    def shell(self, text: str, cwd: pathlib.Path | None = None, replace: c.Mapping[str, str] | None = None) -> str:
-        for theirs, ours in {"build/drydock": f"{self._work}/build/drydock", **(replace or {})}.items():
-            text = text.replace(theirs, ours)
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", text],
-            cwd=cwd or self._work,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pathlib
@@ -16,7 +17,7 @@ from tests.support import records, trees
 from tests.support.engine import Engine
 from tests.support.modules import Modules
 
-EXTRACT = "--xattrs --xattrs-include='*' --acls --numeric-owner -xpf -"
+EXTRACT = "--xattrs --xattrs-include='*' --numeric-owner -xpf -"
 
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip", "none"])
@@ -37,7 +38,7 @@ def test_f60_to_f63_a_tree_with_everything_in_it(
     assert records.differences(before, records.record(engine.path(volume))) == []
 
 
-def test_a_bind_volume_keeps_its_driver_options_and_labels(
+def test_f15_f17_a_bind_volume_keeps_its_root_driver_options_and_labels(
     engine: Engine, modules: Modules, work: pathlib.Path
 ) -> None:
     device = work / "ssd"
@@ -134,3 +135,26 @@ def test_the_same_tree_makes_the_same_archive(engine: Engine, modules: Modules, 
     assert first["id"] != second["id"]
     assert first["archive"]["sha256"] == second["archive"]["sha256"]
     assert first["content"]["fingerprint"] == second["content"]["fingerprint"]
+
+
+def test_f61_an_acl_is_for_a_number_whoever_has_the_name_here(
+    engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    """On the host that made the backup, "nobody" was the name of the user who is "daemon" here."""
+    volume, repository = engine.volume(), work / "repository"
+    (engine.path(volume) / "file").write_text("contents")
+    subprocess.run(["setfacl", "--modify=user:daemon:rw", engine.path(volume) / "file"], check=True)
+    subprocess.run(["setfacl", "--modify=default:user:daemon:rw", engine.path(volume)], check=True)
+    before = records.record(engine.path(volume))
+    (made,) = modules.backup(volume, repository=str(repository), compression="none")["backups"]
+    archive = pathlib.Path(made["path"])
+    data = archive.read_bytes()
+    assert data.count(b"user:daemon:") == 2
+    archive.write_bytes(data.replace(b"user:daemon:", b"user:nobody:"))
+    manifest = archive.with_name(f"{made['id']}.json")
+    stored = json.loads(manifest.read_text())
+    stored["archive"]["sha256"] = hashlib.sha256(archive.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(stored))
+    target = engine.volume()
+    modules.restore(target, source_volume=volume, repository=str(repository))
+    assert records.differences(before, records.record(engine.path(target))) == []

@@ -4,17 +4,24 @@
 
 from __future__ import annotations
 
+import bz2
 import collections.abc as c
 import contextlib
+import gzip
+import io
+import lzma
 import pathlib
 import random
 import subprocess
+import tarfile
 import tempfile
+import typing as t
 
 import pytest
 
 from ansible_collections.drydock.volumes.plugins.module_utils._engine import codecs, pipeline, tools
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import ToolError, UsageError
+from tests.support import hostile
 
 # Half of it can be compressed.
 DATA = random.Random(1).randbytes(1 << 20) + bytes(range(256)) * 4096
@@ -179,3 +186,42 @@ def test_a_missing_program_names_its_package(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(tools, "find", lambda _program: None)
     with pytest.raises(ToolError, match="'zstd' is not on this host; install the package 'zstd'"):
         codecs.codec("zstd").compressor(None)
+
+
+def _tarred(**how: t.Any) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", **how) as made:
+        made.addfile(tarfile.TarInfo("name"))
+    return out.getvalue()
+
+
+# 7th Edition: as ustar, without that word.
+V7 = hostile.checked(bytearray(_tarred(format=tarfile.USTAR_FORMAT)[:257] + bytes(255)))
+
+ARCHIVES = {
+    "gzip": (gzip.compress(_tarred()), "gzip"),
+    "bzip2": (bz2.compress(_tarred()), "bzip2"),
+    "xz": (lzma.compress(_tarred()), "xz"),
+    "zstd": (_compressed("zstd", _tarred()), "zstd"),
+    "pax": (_tarred(format=tarfile.PAX_FORMAT), None),
+    "GNU": (_tarred(format=tarfile.GNU_FORMAT), None),
+    "ustar": (_tarred(format=tarfile.USTAR_FORMAT), None),
+    "v7": (V7 + bytes(1024), None),
+    "the end": (bytes(1024), None),
+}
+
+
+@pytest.mark.parametrize(("archive", "stage"), ARCHIVES.values(), ids=ARCHIVES)
+def test_an_archive_is_recognized_by_what_is_in_it(archive: bytes, stage: str | None) -> None:
+    found = codecs.recognized(archive[:1024])
+    assert found is not None
+    assert [each.name for each in found] == ([stage] if stage else [])
+    if stage:
+        assert _through(found, archive) == (None, _tarred())
+
+
+@pytest.mark.parametrize(
+    "head", [b"", b"\x1f", b"text\n" * 200, bytes(511), _tarred()[1:], _tarred()[:511], b"PK\3\4" * 200, b"\xff" * 1024]
+)
+def test_what_is_no_archive_is_not_taken_for_one(head: bytes) -> None:
+    assert codecs.recognized(head) is None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import collections.abc as c
 import contextlib
+import gzip
 import itertools
 import os
 import pathlib
@@ -391,10 +392,10 @@ def test_archives_that_others_made(age: AgeKeys, ring: Keyring, secret: c.Callab
     def written(*command: str) -> bytes:
         return subprocess.run(command, input=DATA, capture_output=True, check=True).stdout
 
-    _name, record = encryption.foreign("old.tar.gz.age")
     armored = written("age", "--armor", "-r", age.public["carol"])
+    record = encryption.recognized("/old.tar.gz", armored)
     assert _decrypted(armored, record, identity_file=age.secret("carol")) == (None, DATA)
-    _name, record = encryption.foreign("old.tar.gz.gpg")
+    record = encryption.recognized("/old.tar.gz.gpg", b"\x84 and so on")
     path = secret(PASSPHRASE)
     with tempfile.TemporaryDirectory(prefix="gpgt-") as home:
         where = pathlib.Path(home)
@@ -433,19 +434,27 @@ def test_who_signed_an_archive_does_not_matter(ring: Keyring) -> None:
         assert outcome.status == 2
 
 
+GZIPPED = gzip.compress(DATA)
+
+
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("name", "head", "method"),
     [
-        ("a.tar.zst", ("a.tar.zst", None)),
-        ("a.tar.zst.age", ("a.tar.zst", {"method": "age"})),
-        ("a.tar.gz.gpg", ("a.tar.gz", {"method": "gpg"})),
-        ("a.tar.asc", ("a.tar", {"method": "gpg"})),
-        ("a.tgz.pgp", ("a.tgz", {"method": "gpg"})),
-        ("age", ("age", None)),
+        ("/a.tar.zst", b"\x84\x01", None),
+        ("/a.tar.zst.age", b"\x84\x01", "age"),
+        ("/a.tar.gz.gpg", b"\x84\x01", "gpg"),
+        ("/a.tar.asc", b"\x84\x01", "gpg"),
+        ("/a.tgz.pgp", b"\x84\x01", "gpg"),
+        ("/age", b"\x84\x01", None),
+        ("/a.tar", b"age-encryption.org/v1\n", "age"),
+        ("/a.tar.gpg", b"-----BEGIN AGE ENCRYPTED FILE-----\n", "age"),
+        ("/a.tar", b"-----BEGIN PGP MESSAGE-----\n", "gpg"),
+        ("/a.tar.gz.gpg", GZIPPED, None),
+        ("/a.tar.age", b"", "age"),
     ],
 )
-def test_a_foreign_archives_name(name: str, expected: object) -> None:
-    assert encryption.foreign(name) == expected
+def test_what_a_foreign_archive_tells_of_its_encryption(name: str, head: bytes, method: str | None) -> None:
+    assert encryption.recognized(name, head) == (method and {"method": method})
 
 
 def test_without_encryption_there_is_no_stage() -> None:

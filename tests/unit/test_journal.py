@@ -78,6 +78,42 @@ def _left_at_the_end(entries: c.Sequence[journal.Entry]) -> c.Iterator[None]:
 # Writing
 
 
+def test_an_entry_can_be_replaced_and_stays_ours(folder: pathlib.Path) -> None:
+    entry = journal.write(UNDO)
+    name = os.path.basename(entry.path)
+    for number in range(2):
+        entry.replace({"kind": "other", "number": number})
+        assert os.listdir(folder) == [name]
+        assert json.loads(pathlib.Path(entry.path).read_bytes()) == {"format": 1, "kind": "other", "number": number}
+        assert entry.undo == {"kind": "other", "number": number}
+        assert journal.abandoned() == ([], [])
+    entry.leave()
+    (left,), _problems = journal.abandoned()
+    assert left.undo["number"] == 1
+    left.remove()
+    assert os.listdir(folder) == []
+
+
+def test_f01_an_entry_that_cannot_be_replaced_is_as_it_was(folder: pathlib.Path) -> None:
+    entry = journal.write(UNDO)
+    before = pathlib.Path(entry.path).read_bytes()
+    with file_size_limit(1), pytest.raises(StateError, match=rf"entry {entry.path} can't be written: File too large"):
+        entry.replace({"kind": "other"})
+    assert os.listdir(folder) == [os.path.basename(entry.path)]
+    assert pathlib.Path(entry.path).read_bytes() == before
+    assert entry.undo == UNDO
+    assert journal.abandoned() == ([], [])
+    entry.remove()
+
+
+def test_an_entry_that_was_replaced_while_somebody_looked_is_not_theirs(folder: pathlib.Path) -> None:
+    entry = journal.write(UNDO)
+    with open(entry.path, "rb") as theirs:
+        entry.replace({"kind": "other"})
+        assert not journal._dead(theirs.fileno())
+    entry.remove()
+
+
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077])
 def test_f70_only_its_owner_reads_it(folder: pathlib.Path, mask: int) -> None:
     with umask(mask):

@@ -94,10 +94,26 @@ BROKEN: dict[str, tuple[c.Callable[[Manifest], None], str]] = {
     "no archive": (drop("archive"), "'archive' is not an object"),
     "no checksum": (drop("archive", "sha256"), "'archive.sha256' is missing"),
     "checksum null": (put("archive", "sha256", None), "'archive.sha256' is missing or of the wrong type"),
+    "checksum that is none": (put("archive", "sha256", "a\0b"), "'archive.sha256' is 'a"),
+    "checksum in capitals": (put("archive", "sha256", "A" * 64), "'archive.sha256' is 'AAAA"),
     "bool for a size": (put("archive", "bytes", True), "'archive.bytes' is missing or of the wrong type"),
     "float for a size": (put("archive", "bytes", 1.0), "'archive.bytes' is missing or of the wrong type"),
     "text for a size": (put("archive", "bytes", "1"), "'archive.bytes' is missing or of the wrong type"),
     "negative size": (put("archive", "bytes", -1), "'archive.bytes' is negative"),
+    "a size beyond all": (put("archive", "bytes", 1 << 63), "'archive.bytes' is larger than any file system"),
+    "text for what is allocated": (
+        put("content", "allocated_bytes", "1"),
+        "'content.allocated_bytes' is missing or of",
+    ),
+    "null for what is allocated": (put("content", "allocated_bytes", None), "'content.allocated_bytes' is missing or"),
+    "a text of what wasn't read": (
+        put("content", "unreadable", "x"),
+        "'content.unreadable' is missing or of the wrong",
+    ),
+    "engine is a text": (put("engine", "x"), "'engine' is not an object"),
+    "engine is null": (put("engine", None), "'engine' is not an object"),
+    "a number for userns": (put("engine", "userns", 1), "'engine.userns' is missing or of the wrong type"),
+    "a list for consistency": (put("consistency", []), "'consistency' is not an object"),
     "negative entries": (put("content", "entries", -1), "'content.entries' is negative"),
     "no fingerprint": (drop("content", "fingerprint"), "'content.fingerprint' is missing or of the wrong type"),
     "number for a fingerprint": (put("content", "fingerprint", 0), "'content.fingerprint' is missing or of the wrong"),
@@ -120,6 +136,32 @@ def test_a_broken_manifest_is_refused_with_the_reason(change: c.Callable[[Manife
     change(manifest)
     with pytest.raises(IntegrityError, match=text):
         load(manifests.dump(manifest))
+
+
+@pytest.mark.parametrize("key", ["engine", "consistency"])
+def test_what_readers_can_do_without(key: str) -> None:
+    manifest = a_manifest()
+    del manifest[key]
+    assert load(manifests.dump(manifest)) == manifest
+    manifest[key] = {}
+    assert load(manifests.dump(manifest)) == manifest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        put("archive", "compression", "x" * 70_000),
+        put("id", "x" * 70_000),
+        put("host", "x" * 70_000),
+        put("format", "x" * 70_000),
+    ],
+)
+def test_an_error_has_one_short_line(change: c.Callable[[Manifest], None]) -> None:
+    manifest = a_manifest()
+    change(manifest)
+    with pytest.raises(IntegrityError) as raised:
+        load(manifests.dump(manifest))
+    assert len(str(raised.value)) < 300
 
 
 @pytest.mark.parametrize("value", [True, 1.0])

@@ -16,7 +16,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.drydock.volumes.plugins.module_utils import _module
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
-from ansible_collections.drydock.volumes.plugins.modules import docker_volume_backup, docker_volume_restore
+from ansible_collections.drydock.volumes.plugins.modules import (
+    docker_volume_backup,
+    docker_volume_clone,
+    docker_volume_restore,
+)
 from tests.unit.fake_daemon import FakeDaemon
 from tests.unit.helpers import needs_root
 from tests.unit.module_arguments import patch_module_args
@@ -38,9 +42,13 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 BACKUP = {"volumes": ["a"], "repository": "/nowhere/r", "docker_host": "unix:///nowhere/docker.sock"}
 RESTORE = {"volume": "a", "repository": "/nowhere/r", "docker_host": "unix:///nowhere/docker.sock"}
+ARCHIVE = {"volume": "a", "archive": "/nowhere/a.tar", "docker_host": "unix:///nowhere/docker.sock"}
+CLONE = {"source": "a", "target": "b", "docker_host": "unix:///nowhere/docker.sock"}
 MODULES = [
     pytest.param(docker_volume_backup, BACKUP, id="backup"),
+    pytest.param(docker_volume_clone, CLONE, id="clone"),
     pytest.param(docker_volume_restore, RESTORE, id="restore"),
+    pytest.param(docker_volume_restore, ARCHIVE, id="restore of an archive"),
 ]
 
 
@@ -65,15 +73,55 @@ MODULES = [
         (docker_volume_backup, {**BACKUP, "parallel": 0}, "parallel is 0; it must be 1 or more"),
         (docker_volume_backup, {**BACKUP, "exec_before": [{"container": "a"}]}, "one of the following is required"),
         (docker_volume_backup, {**BACKUP, "on_change": "ignore"}, "value of on_change must be one of: warn, fail"),
+        (docker_volume_clone, {"source": "a"}, "missing required arguments: target"),
+        (docker_volume_clone, {"target": "a"}, "missing required arguments: source"),
+        (
+            docker_volume_clone,
+            {**CLONE, "when_not_empty": "merge"},
+            "value of when_not_empty must be one of: fail, replace",
+        ),
+        (docker_volume_clone, {**CLONE, "quiesce": "freeze"}, "value of quiesce must be one of: none, pause, stop"),
+        (docker_volume_clone, {**CLONE, "on_change": "ignore"}, "value of on_change must be one of: warn, fail"),
+        (docker_volume_clone, {**CLONE, "verify": "restore"}, "value of verify must be one of: none, compare"),
         (docker_volume_restore, {"repository": "/r"}, "missing required arguments: volume"),
-        (docker_volume_restore, {"volume": "a"}, "missing required arguments: repository"),
+        (docker_volume_restore, {"volume": "a"}, "one of the following is required: archive, repository"),
+        (docker_volume_restore, {**RESTORE, "archive": "/a.tar"}, "mutually exclusive: archive|repository"),
+        (docker_volume_restore, {**ARCHIVE, "host": "db1"}, "mutually exclusive: archive|host"),
+        (docker_volume_restore, {**ARCHIVE, "source_volume": "b"}, "mutually exclusive: archive|source_volume"),
+        (docker_volume_restore, {**ARCHIVE, "backup": "latest"}, "mutually exclusive: archive|backup"),
+        (docker_volume_restore, {**ARCHIVE, "before": "2026-11-23"}, "mutually exclusive: archive|before"),
+        (docker_volume_restore, {**ARCHIVE, "strip_components": "x"}, "strip_components"),
+        (docker_volume_restore, {**ARCHIVE, "strip_components": -1}, "strip_components is -1; it must be 0 or more"),
+        (docker_volume_restore, {**ARCHIVE, "checksum": "md5:1"}, "checksum 'md5:1' is not a SHA-256"),
+        (
+            docker_volume_restore,
+            {**RESTORE, "checksum": "0" * 64},
+            "missing parameter(s) required by 'checksum': archive",
+        ),
+        (docker_volume_restore, {**RESTORE, "strip_components": 1}, "strip_components is for an archive"),
         (
             docker_volume_restore,
             {**RESTORE, "when_not_empty": "merge"},
             "value of when_not_empty must be one of: fail, replace",
         ),
+        (docker_volume_restore, {**RESTORE, "verify": "yes"}, "value of verify must be one of: none, compare"),
         (docker_volume_restore, {**RESTORE, "quiesce": "pause"}, "value of quiesce must be one of: none, stop"),
         (docker_volume_restore, {**RESTORE, "before": "yesterday"}, "before is 'yesterday', which is no time"),
+        (
+            docker_volume_restore,
+            {**RESTORE, "safety_backup": {"repository": "/s"}},
+            "safety_backup is for staging: false",
+        ),
+        (
+            docker_volume_restore,
+            {**RESTORE, "staging": False, "safety_backup": {}},
+            "missing required arguments: repository found in safety_backup",
+        ),
+        (
+            docker_volume_restore,
+            {**RESTORE, "staging": False, "safety_backup": {"repository": "safety"}},
+            "repository 'safety' is not an absolute path",
+        ),
     ],
 )
 def test_wrong_arguments(run: Run, module: t.Any, options: dict[str, t.Any], text: str) -> None:

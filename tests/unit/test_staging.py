@@ -133,6 +133,59 @@ def test_a_lost_and_found_that_is_no_empty_folder_counts(root: pathlib.Path, kin
         staging.require_empty(str(root), "data")
 
 
+def _file_system(monkeypatch: pytest.MonkeyPatch, *, free: int, files: int, inodes: int) -> None:
+    """Have every file system be one with so many bytes and inodes free, of so many files."""
+    facts = list(os.statvfs("/"))
+    facts[1], facts[4], facts[5], facts[7] = 1, free, files, inodes
+    monkeypatch.setattr(os, "statvfs", lambda _path: os.statvfs_result(facts))
+
+
+@pytest.mark.parametrize(
+    ("needed", "entries", "files", "lacking"),
+    [
+        (1000, 10, 100, ""),
+        (1001, 10, 100, "take 1001 bytes on disk, and its file system has 1000 bytes free"),
+        (1000, 11, 100, "holds 11 files and directories, and its file system has 10 inodes free"),
+        (0, 0, 100, ""),  # not known
+        (1000, 1_000_000, 0, ""),  # a file system that makes inodes as they are needed
+    ],
+)
+@pytest.mark.parametrize("removable", [True, False])
+def test_f11_room_is_bytes_and_inodes(
+    monkeypatch: pytest.MonkeyPatch, needed: int, entries: int, files: int, lacking: str, removable: bool
+) -> None:
+    _file_system(monkeypatch, free=1000, files=files, inodes=10 if files else 0)
+    if not lacking:
+        staging.require_room("/", "data", needed, entries, removable=removable)
+        return
+    with pytest.raises(VolumeError, match=rf"{lacking} beside .*; nothing was changed$") as error:
+        staging.require_room("/", "data", needed, entries, removable=removable)
+    assert ("staging: false" in str(error.value)) == removable
+
+
+def test_f12_a_volume_that_is_incomplete_is_told(root: pathlib.Path) -> None:
+    staging.require_whole(str(root), "data")
+    staging.mark(str(root))
+    staging.mark(str(root))
+    assert staging.unfinished(str(root))
+    for refuse in (staging.require_whole, staging.require_finished):
+        with pytest.raises(VolumeError, match=r"data holds a part of a backup at most, and .* restore it again, with"):
+            refuse(str(root), "data")
+    with staging.Staging(str(root), "data", replace=True) as staged:
+        (pathlib.Path(staged.path) / "file").touch()
+        staged.commit()
+    assert os.listdir(root) == ["file"]
+    staging.require_whole(str(root), "data")
+
+
+def test_f12_the_mark_is_no_file_of_somebody_elses(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (root / staging.MARKER).symlink_to(tmp_path / "elsewhere")
+    assert staging.unfinished(str(root))
+    with pytest.raises(OSError, match="Too many levels"):
+        staging.mark(str(root))
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_what_a_dead_restore_left_is_swept(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").touch()

@@ -79,6 +79,42 @@ CODECS = {
 }
 
 
+# What the archives of other programs begin with, and the filter that reads them: RFC 8878, RFC 1952, and what magic(5)
+# has for bzip2 and xz.
+_RECOGNIZED: tuple[tuple[bytes, Callable[[], Stage]], ...] = (
+    (b"\x28\xb5\x2f\xfd", lambda: _zstd("--decompress")),
+    (b"\x1f\x8b", lambda: _gzip("--decompress")),
+    (b"BZh", lambda: _plain("bzip2", "bzip2")),
+    (b"\xfd7zXZ\x00", lambda: _plain("xz", "xz-utils")),
+)
+# The header of a member: the sum of its bytes is in it, in octal digits, with spaces in place of the digits themselves.
+_HEADER, _SUM = 512, slice(148, 156)
+
+
+def recognized(head: bytes) -> list[Stage] | None:
+    """The stages that decompress an archive which begins with ``head``, whatever its name is; None if it is none."""
+    for magic, stage in _RECOGNIZED:
+        if head.startswith(magic):
+            return [stage()]
+    return [] if _is_tar(head) else None
+
+
+def _is_tar(head: bytes) -> bool:
+    block = head[:_HEADER]
+    if len(block) < _HEADER:
+        return False
+    if not any(block):
+        return True  # the end, before anything else
+    try:
+        return int(block[_SUM].strip(b" \0"), 8) == sum(block) - sum(block[_SUM]) + 8 * ord(" ")
+    except ValueError:
+        return False
+
+
+def _plain(program: str, package: str) -> Stage:
+    return Stage(program, (tools.need(program, package), "--decompress", "--stdout"))
+
+
 def codec(name: str) -> Codec:
     """The codec called ``name``. Raise UsageError, listing those there are, for an unknown one."""
     try:

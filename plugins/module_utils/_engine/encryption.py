@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import age, gpg, keys
+from . import age, codecs, gpg, keys
 from .errors import UsageError
 from .pipeline import Stage
 
@@ -25,6 +25,12 @@ HEAD = 1 << 18
 
 # Other names of what gpg writes, on archives that others made.
 _FOREIGN = {**{extension: method for method, extension in EXTENSIONS.items()}, ".pgp": "gpg", ".asc": "gpg"}
+# What gpg writes without armour begins with nothing in particular.
+_MAGIC = (
+    (b"age-encryption.org/", "age"),
+    (b"-----BEGIN AGE ENCRYPTED FILE-----", "age"),
+    (b"-----BEGIN PGP MESSAGE-----", "gpg"),
+)
 
 
 @dataclass(frozen=True)
@@ -111,8 +117,9 @@ class Decryption:
 def decryptor(decryption: Decryption | None, record: Mapping[str, Any] | None, head: bytes) -> Iterator[list[Stage]]:
     """The stages that decrypt an archive: none if it isn't encrypted, and one that works while the context lasts.
 
-    ``record`` is what the archive's manifest says of its encryption, or ``foreign``'s answer; ``head`` the first HEAD
-    bytes of the archive. Raise UsageError, before anything starts, if the keys are missing or aren't this archive's.
+    ``record`` is what the archive's manifest says of its encryption, or ``recognized``'s answer; ``head`` the first
+    HEAD bytes of the archive. Raise UsageError, before anything starts, if the keys are missing or aren't this
+    archive's.
     """
     if record is None:
         yield []
@@ -139,12 +146,15 @@ def decryptor(decryption: Decryption | None, record: Mapping[str, Any] | None, h
         yield [stage]
 
 
-def foreign(name: str) -> tuple[str, dict[str, Any] | None]:
-    """An archive's name without the extension of an encryption, and what its name tells of that (or None)."""
-    for extension, method in _FOREIGN.items():
-        if name.endswith(extension):
-            return name[: -len(extension)], {"method": method}
-    return name, None
+def recognized(name: str, head: bytes) -> dict[str, Any] | None:
+    """What an archive without a manifest tells of its encryption, by how it begins, or else by its name; None for one
+    that isn't encrypted."""
+    for magic, method in _MAGIC:
+        if head.startswith(magic):
+            return {"method": method}
+    if codecs.recognized(head) is not None:
+        return None
+    return next(({"method": method} for end, method in _FOREIGN.items() if name.endswith(end)), None)
 
 
 def extension(record: Any) -> str:
@@ -159,7 +169,7 @@ def extension(record: Any) -> str:
     if not all(isinstance(recipient, str) for recipient in record["recipients"]):
         raise ValueError("'archive.encryption.recipients' holds something else than strings")
     if record.get("method") not in list(EXTENSIONS):
-        raise ValueError(f"its archive has an encryption unknown here: {record.get('method')!r}")
+        raise ValueError(f"its archive has an encryption unknown here: {str(record.get('method'))[:100]!r}")
     return EXTENSIONS[record["method"]]
 
 

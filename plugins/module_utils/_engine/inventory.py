@@ -46,10 +46,7 @@ def inventory(
         names.path_component("host", name)
     for name in volumes or []:
         names.path_component("volume", name)
-    if not os.path.isdir(repository.root):
-        raise RepositoryError(
-            f"repository {repository.root} is not a directory; check the path, and that it is mounted"
-        )
+    repository.require_there()
     for host_name in _folders(repository.root, found, None if host is None else [host]):
         for volume in _folders(os.path.join(repository.root, host_name), found, volumes):
             _folder(repository, host_name, volume, found)

@@ -36,6 +36,19 @@ class Entry:
         self.undo = undo
         self._descriptor = descriptor
 
+    def replace(self, undo: dict[str, Any]) -> None:
+        """Have it say something else, at one instant: after a crash it says the one or the other.
+
+        Raise StateError if that can't be had; then it may say either.
+        """
+        try:
+            descriptor = _put(self.path, undo)
+            self.leave()
+            self._descriptor, self.undo = descriptor, undo
+            publication.sync(os.path.dirname(self.path))
+        except OSError as error:
+            raise StateError(f"the journal's entry {self.path} can't be written: {reason(error)}") from error
+
     def remove(self) -> None:
         """All is undone: forget it. Raise StateError if the disk doesn't let go of it."""
         try:
@@ -54,29 +67,41 @@ class Entry:
 def write(undo: dict[str, Any]) -> Entry:
     """Have the journal remember ``undo`` over a crash. Raise StateError if it can't; then nothing must be begun."""
     folder = _folder()
-    name = secrets.token_hex(8) + _ENTRY
-    partial, path = os.path.join(folder, f".{name}{_PARTIAL}"), os.path.join(folder, name)
+    path = os.path.join(folder, secrets.token_hex(8) + _ENTRY)
     descriptor = -1
     try:
         if not os.path.isdir(STATE):
             os.makedirs(STATE, mode=0o700, exist_ok=True)
             publication.sync(os.path.dirname(os.path.abspath(STATE)))
         publication.make_directory(folder)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = _put(path, undo)
+        publication.sync(folder)
+    except OSError as error:
+        if descriptor >= 0:
+            os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+        raise StateError(f"the journal in {folder} can't be written: {reason(error)}; nothing was stopped") from error
+    return Entry(path, descriptor, undo)
+
+
+def _put(path: str, undo: dict[str, Any]) -> int:
+    """Write an entry under its name, and return its descriptor, which has the flock. Raise OSError, with none made."""
+    folder, name = os.path.split(path)
+    partial = os.path.join(folder, f".{name}{_PARTIAL}")  # one that a crash leaves is small, and nobody reads it
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         with open(descriptor, "wb", closefd=False) as file:
             file.write(json.dumps({"format": FORMAT, **undo}).encode())
         os.fsync(descriptor)
         os.rename(partial, path)
-        publication.sync(folder)
-    except OSError as error:
-        if descriptor >= 0:
-            os.close(descriptor)
-            for left in (partial, path):  # a partial one that a crash leaves is small, and nobody reads it
-                with contextlib.suppress(OSError):
-                    os.unlink(left)
-        raise StateError(f"the journal in {folder} can't be written: {reason(error)}; nothing was stopped") from error
-    return Entry(path, descriptor, undo)
+    except BaseException:
+        os.close(descriptor)
+        with contextlib.suppress(OSError):
+            os.unlink(partial)
+        raise
+    return descriptor
 
 
 def unfinished() -> bool:

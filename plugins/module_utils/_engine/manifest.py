@@ -10,6 +10,7 @@ that they don't know.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from . import encryption, names
@@ -25,7 +26,17 @@ _NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "archive": {"file": str, "bytes": int, "sha256": str, "compression": str},
     "content": {"bytes": int, "entries": int, "fingerprint": (str, type(None)), "changed_while_read": list},
 }
+# Those that it takes where they are there.
+_TAKEN: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "content": {"allocated_bytes": int, "unreadable": list},
+    "consistency": {},
+    "engine": {"userns": bool},
+}
 _MISSING = object()
+# No file system is larger, in bytes or in entries.
+_TOO_LARGE = 1 << 63
+_SHOWN = 100
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def dump(manifest: dict[str, Any]) -> bytes:
@@ -45,13 +56,15 @@ def load(data: bytes, *, host: str, volume: str, backup_id: str) -> dict[str, An
         raise IntegrityError(f"it is not a manifest: {error}") from error
     found = (manifest["host"], manifest["volume"]["name"], manifest["id"])
     if found != (host, volume, backup_id):
-        raise IntegrityError(f"it is the manifest of another backup: {'/'.join(map(repr, found))}")
+        raise IntegrityError(f"it is the manifest of another backup: {'/'.join(map(_shown, found))}")
     codec = CODECS.get(manifest["archive"]["compression"])
     if codec is None:
-        raise IntegrityError(f"its archive has a compression unknown here: {manifest['archive']['compression']!r}")
+        raise IntegrityError(
+            f"its archive has a compression unknown here: {_shown(manifest['archive']['compression'])}"
+        )
     extension = codec.extension + encryption.extension(manifest["archive"].get("encryption"))
     if manifest["archive"]["file"] != backup_id + extension:
-        raise IntegrityError(f"it names an archive that isn't its own: {manifest['archive']['file']!r}")
+        raise IntegrityError(f"it names an archive that isn't its own: {_shown(manifest['archive']['file'])}")
     return manifest
 
 
@@ -61,25 +74,42 @@ def _check(manifest: Any) -> None:
         raise ValueError("it has no key 'format'")
     found = manifest["format"]
     if not isinstance(found, int) or isinstance(found, bool) or found != FORMAT:
-        raise ValueError(f"it has format {found!r}; this version reads format {FORMAT}")
+        raise ValueError(f"it has format {_shown(found)}; this version reads format {FORMAT}")
     for section, keys in _NEEDED.items():
         content = manifest.get(section) if section else manifest
         if not isinstance(content, dict):
             raise ValueError(f"{section!r} is not an object")
         for key, kind in keys.items():
             _check_value(f"{section}.{key}".lstrip("."), content.get(key, _MISSING), kind)
+    for section, keys in _TAKEN.items():
+        content = manifest.get(section, {})
+        if not isinstance(content, dict):
+            raise ValueError(f"{section!r} is not an object")
+        for key, kind in keys.items():
+            if key in content:
+                _check_value(f"{section}.{key}", content[key], kind)
     encryption.extension(manifest["archive"].get("encryption"))
+    if not _SHA256.fullmatch(manifest["archive"]["sha256"]):
+        raise ValueError(f"'archive.sha256' is {_shown(manifest['archive']['sha256'])}")
     if not names.is_backup_id(manifest["id"]):
-        raise ValueError(f"'id' is {manifest['id']!r}")
+        raise ValueError(f"'id' is {_shown(manifest['id'])}")
 
 
 def _check_value(key: str, value: Any, kind: type | tuple[type, ...]) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
         raise ValueError(f"{key!r} is missing or of the wrong type")
     if isinstance(value, int) and value < 0:
         raise ValueError(f"{key!r} is negative")
+    if isinstance(value, int) and value >= _TOO_LARGE:
+        raise ValueError(f"{key!r} is larger than any file system")
     if isinstance(value, dict) and not all(isinstance(item, str) for item in value.values()):
         raise ValueError(f"{key!r} holds something else than strings")
+
+
+def _shown(value: Any) -> str:
+    """A value for a line of text, and not too much of it."""
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def order(manifest: dict[str, Any]) -> tuple[str, int]:

@@ -36,10 +36,14 @@ _DYING = 10
 
 @dataclass(frozen=True)
 class Stage:
-    """One process: a ``name`` for messages, and its arguments, the program's absolute path first."""
+    """One process: a ``name`` for messages, and its arguments, the program's absolute path first.
+
+    ``listing`` takes what it writes to LISTING; None is for what run() is given, which is enough for one such stage.
+    """
 
     name: str
     argv: tuple[str, ...]
+    listing: Callable[[memoryview], object] | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ def run(
     source: int | None = None,
     sink: Callable[[memoryview], object] | None = None,
     listing: Callable[[memoryview], object] | None = None,
+    tap: Callable[[int, int], object] | None = None,
     stall_timeout: float = 0,
     proceed: Callable[[], object] | None = None,
 ) -> list[Outcome]:
@@ -91,12 +96,14 @@ def run(
 
     ``source`` is the descriptor that the first stage reads (None: nothing), ``sink`` is called with the last stage's
     output, ``listing`` with what the stage that has LISTING in its arguments writes there, and ``proceed`` now and
-    then. An exception out of any of them ends every process and goes on to the caller. Raise PipelineError if a program
-    can't be started, or if for ``stall_timeout`` seconds (0: for ever) no process reads or writes a byte.
+    then. With a ``tap`` there are two pipes before the last stage: it is called with the ends between them, which are
+    its own from then on, and moves the bytes. An exception out of any of them ends every process and goes on to the
+    caller. Raise PipelineError if a program can't be started, or if for ``stall_timeout`` seconds (0: for ever) no
+    process reads or writes a byte.
     """
     pump = _Pump()
     try:
-        pump.start(stages, source, sink, listing)
+        pump.start(stages, source, sink, listing, tap)
         return pump.run(Stall(pump.processes(), stall_timeout), proceed or _nothing)
     finally:
         pump.end()
@@ -141,12 +148,15 @@ class _Pump:
         source: int | None,
         sink: Callable[[memoryview], object] | None,
         listing: Callable[[memoryview], object] | None,
+        tap: Callable[[int, int], object] | None,
     ) -> None:
         """Start every stage. What is theirs is closed here, so that the end of one's output reaches the next."""
         null = self._own(os.open(os.devnull, os.O_RDWR))
         upstream = null if source is None else source
         for number, stage in enumerate(stages, start=1):
             last = number == len(stages)
+            if last and tap is not None:
+                upstream = self._tapped(upstream, tap)
             read, write = (null, null) if last and sink is None else self._pipe()
             self._spawn(stage, upstream, write, listing)
             for end in {upstream, write} - {null, source}:
@@ -188,7 +198,7 @@ class _Pump:
         argv, passed = list(stage.argv), []
         if any(LISTING in argument for argument in argv):
             listing_read, listed = self._pipe()
-            self._receive(listing_read, listing or _ignore)
+            self._receive(listing_read, stage.listing or listing or _ignore)
             argv = [argument.replace(LISTING, str(listed)) for argument in argv]
             passed = [listed]
         try:
@@ -220,6 +230,13 @@ class _Pump:
             receiver(memoryview(self._buffer)[:count])
         else:
             self._done(end)
+
+    def _tapped(self, read: int, tap: Callable[[int, int], object]) -> int:
+        """Give away the end of a pipe, and one of another pipe. Return the other end of that."""
+        ours, write = self._pipe()
+        self._open -= {read, write}
+        tap(read, write)
+        return ours
 
     def _done(self, end: int) -> None:
         self._selector.unregister(end)

@@ -56,6 +56,14 @@ class Directory:
             raise RepositoryError(f"repository {self.root} can't be created: {parent} can't be written")
         return False
 
+    def require_there(self) -> None:
+        """Raise RepositoryError unless there is a directory to read from."""
+        if not os.path.isdir(self.root):
+            raise RepositoryError(
+                f"repository {self.root} is not a directory; check the path, and that it is mounted; nothing was "
+                "changed"
+            )
+
     def require_mounted(self) -> None:
         """Raise RepositoryError if the repository is on the root file system: its own is not mounted then."""
         present = self.root

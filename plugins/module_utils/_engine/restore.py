@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from . import archive, bare, codecs, encryption, names, pipeline, recovery, target, tools, volumes
+from . import archive, bare, codecs, encryption, names, pipeline, recovery, target, tools, verification, volumes
 from .client import Client
-from .errors import IntegrityError, PipelineError, RepositoryError, UsageError, VolumeError
+from .errors import DrydockError, IntegrityError, PipelineError, RepositoryError, UsageError, VolumeError
+from .faithful import Comparison, Following
 from .repository import Directory
+from .safety import Safety
 from .survey import Survey
 from .target import Target
 
@@ -26,20 +28,26 @@ LATEST = "latest"
 
 @dataclass(frozen=True)
 class Settings(target.Settings):
-    """How to restore: how to treat the volume, and how to read the archive. In check mode its checksum is verified."""
+    """How to restore: how to treat the volume, and how to read the archive. In check mode its checksum is verified.
+
+    ``verify`` is how to make sure that a backup was restored truly: none, or compare, see faithful.
+    """
 
     decryption: encryption.Decryption | None = None
     stall_timeout: float = 600
+    verify: str = "compare"
 
 
 @dataclass
 class Result(target.Outcome):
     """What became of the volume, how many ``entries`` it has by that, the sum of its files' sizes in ``bytes``, and the
-    whole time in ``seconds``. Of a backup there is its ``manifest``, which is empty for an archive without one."""
+    whole time in ``seconds``. Of a backup there is its ``manifest``, which is empty for an archive without one.
+    ``verified`` is what was compared with the archive, if it was."""
 
     manifest: dict[str, Any] = field(default_factory=dict)
     entries: int = 0
     bytes: int = 0
+    verified: Comparison | None = None
     seconds: float = 0
 
 
@@ -61,7 +69,10 @@ def restore(
     began = time.monotonic()
     volumes.require_local(client)
     names.path_component("volume", volume)
+    repository.require_there()
     manifest, warnings = choose(repository, host, source or volume, backup, before)
+    if backup == LATEST and before is None:
+        _require_other_folder(settings.safety, volume, repository.folder(host, source or volume))
     content = manifest["content"]
     result = Result(manifest=manifest, entries=content["entries"], bytes=content["bytes"], warnings=warnings)
     if not settings.check:
@@ -71,45 +82,39 @@ def restore(
         wanted = Target(client, volume, settings, result, stack)
         wanted.prepare(manifest["volume"])
         _verify(stored.fileno(), manifest, stored.name)
-        wanted.receive(_Archive(stored.fileno(), volume, manifest, settings, stack))
+        tree = _Archive(stored.fileno(), volume, manifest, settings, stack)
+        if wanted.irrevocable:
+            tree.examine()
+        wanted.receive(tree)
+        result.verified = tree.verified
+    if result.verified is not None and result.verified.coarse:
+        result.warnings.append(
+            f"volume {volume}: its file system keeps times less exactly than the backup: they were cut"
+        )
     result.seconds = round(time.monotonic() - began, 3)
     return result
 
 
-def restore_archive(
-    client: Client,
-    path: str,
-    volume: str,
-    *,
-    checksum: str | None = None,
-    strip_components: int = 0,
-    settings: Settings,
-) -> Result:
-    """Restore the archive at ``path``, which has no manifest, into ``volume``.
+def restore_archive(client: Client, source: bare.Source, volume: str, *, settings: Settings) -> Result:
+    """Restore an archive without a manifest into ``volume``.
 
-    ``checksum`` is its SHA-256 in hexadecimal, perhaps with ``sha256:`` in front. So many components as
-    ``strip_components`` says are taken off each member's name. Raise DrydockError, with the volume as it was, if
-    anything is in the way or goes wrong.
+    Raise DrydockError, with the volume as it was, if anything is in the way or goes wrong.
     """
     began = time.monotonic()
-    expected = None if checksum is None else bare.checksum(checksum)
-    if strip_components < 0:
-        raise UsageError(f"strip_components is {strip_components}; it must be 0 or more")
     volumes.require_local(client)
     names.path_component("volume", volume)
     result = Result()
-    with bare.opened(path) as descriptor, contextlib.ExitStack() as stack:
+    with bare.opened(source.path) as descriptor, contextlib.ExitStack() as stack:
         if not settings.check:
             result.warnings += recovery.recover(client, settings.limits, settings.helper_image)
         wanted = Target(client, volume, settings, result, stack)
         wanted.prepare({"driver": "local", "options": {}, "labels": {}})
-        if expected is not None:
-            bare.verify(descriptor, path, expected)
+        if source.sha256 is not None:
+            bare.verify(descriptor, source.path, source.sha256)
         tree = bare.Bare(
             descriptor,
-            path,
+            source,
             volume,
-            strip_components=strip_components,
             decryption=settings.decryption,
             stall_timeout=settings.stall_timeout,
             stack=stack,
@@ -145,6 +150,15 @@ def choose(
     return found[0], problems
 
 
+def _require_other_folder(safety: Safety | None, volume: str, folder: str) -> None:
+    """Raise UsageError if the safety backup would be the newest one among those that the newest is restored of."""
+    if safety is not None and safety.repository.folder(safety.host, volume) == folder:
+        raise UsageError(
+            f"the safety backup would become the newest backup in {folder}, and this task, run again, would restore "
+            "it; give it another repository or host, or say which backup to restore; nothing was changed"
+        )
+
+
 def _began_by(backup_id: str, moment: datetime) -> bool:
     with contextlib.suppress(ValueError):
         return names.when(backup_id) <= moment
@@ -165,8 +179,10 @@ class _Archive:
         """Find all that it takes to read it: programs and keys. Raise DrydockError if something isn't there."""
         self._descriptor = descriptor
         self._volume = volume
+        self._manifest = manifest
         self._content = manifest["content"]
         self._stall_timeout = settings.stall_timeout
+        self._compare = settings.verify == "compare" and not settings.check
         self._tar, _version = tools.gnu_tar()
         head = os.pread(descriptor, encryption.HEAD, 0)
         cipher = manifest["archive"].get("encryption")
@@ -175,29 +191,74 @@ class _Archive:
         self.allocated: int = self._content.get("allocated_bytes", 0)
         self.rooted = True
         self.entries: int = self._content["entries"]
+        self.verified: Comparison | None = None
 
     def may_be(self, found: Survey) -> bool:
         """Whether a tree of which this much is known may be the same."""
         return (found.entries, found.bytes) == (self._content["entries"], self._content["bytes"])
 
+    def examine(self) -> None:
+        """Read all of the archive as for an extraction. Raise IntegrityError or PipelineError unless it is whole."""
+        stored = self._manifest["archive"]
+        try:
+            verification.archive_readable(
+                self._descriptor,
+                sha256=stored["sha256"],
+                size=stored["bytes"],
+                entries=self._content["entries"],
+                filters=self._filters,
+                tar=self._tar,
+                stall_timeout=self._stall_timeout,
+            )
+        except DrydockError as error:
+            raise type(error)(f"volume {self._volume}: {error}; nothing was changed") from error
+
     def fill(self, directory: str) -> None:
-        """Extract the archive. Raise PipelineError or IntegrityError unless all of it arrived."""
+        """Extract the archive. Raise PipelineError or IntegrityError unless all of it arrived, as it is in there."""
         members = archive.Members()
+        as_it_was = "what was extracted is removed, the volume is as it was"
+        with contextlib.ExitStack() as stack:
+            following = stack.enter_context(Following(directory)) if self._compare else None
+            outcomes = self._read(archive.extract(self._tar, directory), listing=members, following=following)
+            bad = pipeline.failed(outcomes) or outcomes[-1]
+            if bad.status != 0 or bad.said:
+                raise PipelineError(f"volume {self._volume}: {bad}; {as_it_was}")
+            if members.count != self._content["entries"]:
+                raise IntegrityError(
+                    f"volume {self._volume}: the archive held {members.count} entries, its manifest says "
+                    f"{self._content['entries']}; {as_it_was}"
+                )
+            if following is not None:
+                try:
+                    self.verified = following.finish(lambda sink: self._read(sink=sink))
+                    self.verified.require_none()
+                except (IntegrityError, VolumeError) as error:
+                    raise type(error)(f"volume {self._volume}: {error}; {as_it_was}") from error
+
+    def _read(
+        self,
+        *tar: pipeline.Stage,
+        listing: archive.Members | None = None,
+        following: Following | None = None,
+        sink: Callable[[memoryview], object] | None = None,
+    ) -> list[pipeline.Outcome]:
+        """Read the archive from its start, with tar at the end or into ``sink``."""
         os.lseek(self._descriptor, 0, os.SEEK_SET)
-        outcomes = pipeline.run(
-            [*self._filters, archive.extract(self._tar, directory)],
+        # a pipe is what can be followed, and what has an end to read from
+        plain = [] if self._filters or (sink is None and following is None) else [_plain()]
+        return pipeline.run(
+            [*self._filters, *plain, *tar],
             source=self._descriptor,
-            listing=members,
+            sink=sink,
+            listing=listing,
+            tap=None if following is None else following.tap,
             stall_timeout=self._stall_timeout,
         )
-        bad = pipeline.failed(outcomes) or outcomes[-1]
-        if bad.status != 0 or bad.said:
-            raise PipelineError(f"volume {self._volume}: {bad}; what was extracted is removed, the volume is as it was")
-        if members.count != self._content["entries"]:
-            raise IntegrityError(
-                f"volume {self._volume}: the archive held {members.count} entries, its manifest says "
-                f"{self._content['entries']}; what was extracted is removed, the volume is as it was"
-            )
+
+
+def _plain() -> pipeline.Stage:
+    """The stage that passes on an archive which is neither encrypted nor compressed."""
+    return pipeline.Stage("cat", (tools.need("cat", "coreutils"),))
 
 
 def _require_same_owners(client: Client, manifest: dict[str, Any]) -> None:
@@ -207,8 +268,8 @@ def _require_same_owners(client: Client, manifest: dict[str, Any]) -> None:
     if then != now:
         words = {True: "remaps user ids (userns-remap)", False: "doesn't remap user ids"}
         raise VolumeError(
-            f"backup {manifest['id']} was made where Docker {words[then]}, and here it {words[now]}: the files would "
-            "belong to others; nothing was changed"
+            f"backup {manifest['id']} of volume {manifest['volume']['name']} was made where Docker {words[then]}, and "
+            f"here it {words[now]}: the files would belong to others; nothing was changed"
         )
 
 

@@ -29,6 +29,8 @@ PREFIX = ".drydock-staging-"
 _NEW, _OLD, _ROOT, _MARK = "new", "old", "root", "all-of-the-old-is-out"
 _DONE = ".done"
 _LOST_FOUND = "lost+found"
+#: Marks a volume's root while a restore without staging is under way, and after one that failed.
+MARKER = ".drydock-restore-incomplete"
 _DEFAULT_ACL = "system.posix_acl_default"
 
 
@@ -49,6 +51,45 @@ def require_empty(root: str, name: str) -> None:
 
 
 def require_whole(root: str, name: str) -> None:
+    """Raise VolumeError if what the volume holds isn't what somebody's containers have made of it, or a backup."""
+    require_finished(root, name)
+    require_exchanged(root, name)
+
+
+def require_finished(root: str, name: str) -> None:
+    """Raise VolumeError if a restore without staging has removed what the volume held, and didn't come to its end."""
+    if unfinished(root):
+        raise VolumeError(f"{half(root, name)}; nothing was changed")
+
+
+def unfinished(root: str) -> bool:
+    """Whether the volume is marked as one that holds a part of a backup."""
+    return os.path.lexists(marker(root))
+
+
+def marker(root: str) -> str:
+    """The path of that mark."""
+    return os.path.join(root, MARKER)
+
+
+def mark(root: str) -> None:
+    """Mark it, on disk. An empty file needs no block, which a full disk doesn't have. Raise OSError."""
+    descriptor = os.open(marker(root), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        writeback.sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def half(root: str, name: str) -> str:
+    """What to say of a volume that is marked."""
+    return (
+        f"volume {name} holds a part of a backup at most, and {marker(root)} marks it as such: a restore without "
+        "staging removed what it held, and failed or was interrupted; restore it again, with when_not_empty: replace"
+    )
+
+
+def require_exchanged(root: str, name: str) -> None:
     """Raise VolumeError if an exchange of the volume's contents has begun, and nobody has finished it."""
     for entry in os.listdir(root):
         folder = os.path.join(root, entry)
@@ -66,7 +107,7 @@ def _begun(folder: str) -> bool:
 
 
 def require_room(root: str, name: str, needed: int, entries: int = 0, *, removable: bool = False) -> None:
-    """Raise VolumeError unless there is room for ``needed`` bytes more, in ``entries`` files; 0 is for what isn't known.
+    """Raise VolumeError unless there is room for ``needed`` bytes more in ``entries`` files, where these aren't 0.
 
     A file system without a fixed number of inodes (btrfs) has none to count. ``removable`` says that what is there
     could be removed first.
@@ -84,8 +125,8 @@ def require_room(root: str, name: str, needed: int, entries: int = 0, *, removab
         hint = "make room, or restore into another volume"
         if removable:
             hint += (
-                ", or have the present contents removed first with staging: false: a restore that fails then leaves "
-                "neither the old contents nor all of the new ones"
+                ", or, in a restore, have the present contents removed first with staging: false: where that fails, "
+                "neither the old contents nor all of the new ones are left"
             )
         raise VolumeError(f"volume {name}: {lacking} beside the present contents; {hint}; nothing was changed")
 
@@ -104,10 +145,10 @@ class Staging:
         self._replace = replace
         with contextlib.ExitStack() as stack:
             try:
-                self._descriptor = _locked(root, name)
+                self._descriptor = locked(root, name)
                 stack.callback(os.close, self._descriptor)
                 self._require_empty()
-                require_whole(root, name)
+                require_exchanged(root, name)
                 self._before = Attributes.of(root)
                 for entry in os.listdir(root):
                     if entry.startswith(PREFIX):
@@ -162,6 +203,16 @@ class Staging:
                 "the volume is as it was"
             ) from error
 
+    def tidy(self) -> None:
+        """Remove from the new tree what a dead restore had left in the volume that it was made of. Raise VolumeError if
+        such a restore had left that one half done."""
+        if os.path.lexists(os.path.join(self.path, MARKER)):
+            raise VolumeError(
+                f"volume {self._name}: what is to be restored was made of a volume that held a part of a restore only: "
+                f"it has a {MARKER}; what was extracted is removed, the volume is as it was"
+            )
+        remove_leftovers(self.path)
+
     def keep_root(self) -> None:
         """Have the new tree's root be like the volume's: what was extracted doesn't say what it is like."""
         self._before.give(self.path)
@@ -197,6 +248,7 @@ class Staging:
             writeback.sync(self._descriptor)
         except BaseException as error:
             try:
+                self._before.give(self._root)
                 swap.back()
                 self._before.give(self._root)
                 entry.remove()
@@ -204,7 +256,7 @@ class Staging:
                 entry.leave()
                 raise VolumeError(
                     f"volume {self._name}: its old and its new contents can't be exchanged: {error}; and the old ones "
-                    f"can't be put back: {second}; the next run, or drydock-volumes recover, finishes it"
+                    f"can't be put back: {second}; the next run finishes it"
                 ) from error
             if not isinstance(error, OSError):
                 raise
@@ -236,7 +288,7 @@ def finish(root: str, name: str, folder: str) -> bool:
     """
     staged = os.path.join(root, folder)
     try:
-        descriptor = _locked(root, name)
+        descriptor = locked(root, name)
         try:
             swap = _Swap(root, staged)
             if not swap.unfinished():
@@ -283,6 +335,7 @@ class _Swap:
                 points.reached("one-out")
             self._set_mark()
         points.reached("all-out")
+        Attributes.of(self._like).give(self._root)  # nobody gets to a file whom only the old root would have let in
         for entry in os.listdir(self._new):
             target = os.path.join(self._root, entry)
             if entry == _LOST_FOUND and os.path.isdir(target) and not os.listdir(target):
@@ -367,7 +420,7 @@ class Attributes:
         os.utime(path, ns=(self.facts.st_atime_ns, self.facts.st_mtime_ns))
 
 
-def _locked(root: str, name: str) -> int:
+def locked(root: str, name: str) -> int:
     """A descriptor of the root with a flock. Raise VolumeError if another restore has it, and OSError."""
     descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -379,25 +432,34 @@ def _locked(root: str, name: str) -> int:
 
 
 def _negligible(root: str, entry: str) -> bool:
-    path = os.path.join(root, entry)
     if entry.startswith(PREFIX):
         return True
+    return is_lost_found(root, entry)
+
+
+def is_lost_found(root: str, entry: str) -> bool:
+    """Whether that is what a new file system has in its root."""
+    path = os.path.join(root, entry)
     return entry == _LOST_FOUND and os.path.isdir(path) and not os.listdir(path)
 
 
 def remove_leftovers(tree: str) -> None:
-    """Remove from a tree's root what a dead restore had left in the volume that it is a copy of. Raise OSError."""
-    before = Attributes.of(tree)
-    for entry in os.listdir(tree):
-        if entry.startswith(PREFIX):
+    """Remove from a tree's root what a dead restore had left in the volume that it is a copy of. Raise OSError.
+
+    In another volume it would be taken for that one's own.
+    """
+    left = [entry for entry in os.listdir(tree) if entry.startswith(PREFIX)]
+    if left:
+        before = Attributes.of(tree)
+        for entry in left:
             remove(os.path.join(tree, entry))
-    before.give(tree)
+        before.give(tree)
 
 
-def remove(path: str) -> None:
-    """Remove a tree however deep it is."""
+def remove(*paths: str) -> None:
+    """Remove trees however deep they are."""
     subprocess.run(
-        [tools.need("rm", "coreutils"), "--recursive", "--force", "--one-file-system", "--", path],
+        [tools.need("rm", "coreutils"), "--recursive", "--force", "--one-file-system", "--", *paths],
         env=tools.environment(),
         stderr=subprocess.DEVNULL,
         check=False,

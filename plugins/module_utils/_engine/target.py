@@ -12,18 +12,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import compare, grouping, mounts, quiesce, staging, survey, volumes
+from . import compare, grouping, mounts, quiesce, staging, survey, unstaged, volumes
 from .client import Client
-from .errors import REDACTED, DrydockError, VolumeError, redact
-from .quiesce import Limits, Window
+from .errors import REDACTED, DrydockError, UsageError, VolumeError, redact
+from .quiesce import Limits
+from .safety import Safety
 
 
 class Tree(Protocol):
-    """What a volume is to hold. ``allocated`` is what it takes on disk, in bytes, and ``entries`` the number of its files
-    and directories; 0 where that isn't known."""
+    """What a volume is to hold. ``allocated`` is what it takes on disk, in bytes, and ``entries`` the number of its
+    files and directories; 0 where that isn't known. ``rooted`` tells whether it says what the volume's root is like,
+    which otherwise stays as it is."""
 
     allocated: int
     entries: int
+    rooted: bool
 
     def fill(self, directory: str) -> None:
         """Make the tree in an empty directory. Raise DrydockError unless all of it is there."""
@@ -40,6 +43,8 @@ class Settings:
     that running containers use (``quiesce`` none or stop). One that doesn't exist is made like the one that is asked
     for, but for ``driver``, ``driver_options`` and ``labels`` where these aren't None. ``helper_image`` is for
     mounts.reach. With ``check`` everything is looked at, and nothing is changed.
+
+    Without ``staging`` what is replaced is removed first, see unstaged; before that a ``safety`` backup is made of it.
     """
 
     when_not_empty: str = "fail"
@@ -49,7 +54,17 @@ class Settings:
     driver_options: Mapping[str, str] | None = None
     labels: Mapping[str, str] | None = None
     helper_image: str | None = None
+    staging: bool = True
+    safety: Safety | None = None
     check: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for settings that can't go together."""
+        if self.staging and self.safety is not None:
+            raise UsageError(
+                "safety_backup is for staging: false, which removes what the volume holds; with staging that stays "
+                "until the restored files have taken its place, so leave safety_backup out"
+            )
 
 
 @dataclass
@@ -58,7 +73,7 @@ class Outcome:
 
     ``changed`` is False where it held exactly that tree already; ``created`` tells whether it was made for it; ``held``
     names the containers that were stopped for ``downtime`` seconds, and ``failures`` says which of them aren't back as
-    they were.
+    they were. ``safety`` is the ``id`` and the ``path`` of the safety backup.
     """
 
     changed: bool = True
@@ -66,6 +81,7 @@ class Outcome:
     entries_before: int = 0
     held: list[str] = field(default_factory=list)
     downtime: float = 0
+    safety: dict[str, Any] | None = None
     warnings: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
 
@@ -82,7 +98,8 @@ class Target:
         self._outcome = outcome
         self._stack = stack
         self._place = ""
-        self._window: Window | None = None
+        self._marked = False
+        self._window: unstaged.Window | None = None
         self._planned: dict[str, Any] = {}
 
     def prepare(self, like: Mapping[str, Any]) -> None:
@@ -99,16 +116,32 @@ class Target:
         _require_creatable(known, self._planned)
         self._outcome.created = True
 
-    def receive(self, tree: Tree) -> None:
-        """Have the volume hold the tree, if it doesn't already. Raise DrydockError, with the volume as it was."""
+    @property
+    def irrevocable(self) -> bool:
+        """Whether the volume's contents are removed before the tree is made. An empty one has none to remove."""
+        return not self._settings.staging and self._outcome.entries_before > 0
+
+    def receive(self, tree: Tree, holds: Callable[[str], bool] | None = None) -> None:
+        """Have the volume hold the tree, if it doesn't already. Raise DrydockError, with the volume as it was unless it
+        is ``irrevocable``.
+
+        ``holds`` tells of a directory whether it holds just the tree. Without it only a copy of the tree tells.
+        """
+        if self.irrevocable and self._window is not None:
+            self._remake(tree, self._window)
+            return
+        if holds is not None and self._place and tree.may_be(survey.survey(self._place)) and holds(self._place):
+            self._outcome.changed = False
+            self._outcome.held = []
+            return
         if not (self._place or self._settings.check):
             self._create()
         if self._place:
             replacing = self._outcome.entries_before > 0
             staging.require_room(self._place, self._name, tree.allocated, tree.entries, removable=replacing)
         if not self._settings.check:
-            self._exchange(tree)
-        elif self._place and self._holds_already(tree):
+            self._exchange(tree, different=holds is not None)
+        elif self._place and holds is None and self._holds_already(tree):
             self._outcome.changed = False
             self._outcome.held = []
 
@@ -125,10 +158,12 @@ class Target:
         quiesce.require_returning(self._client, group)
         places = self._stack.enter_context(mounts.reach(self._client, [volume], settings.helper_image))
         self._place = places.path(volume.name)
+        self._marked = staging.unfinished(self._place)
         if settings.when_not_empty != "replace":
+            staging.require_finished(self._place, volume.name)
             staging.require_empty(self._place, volume.name)
         outcome.entries_before = len(staging.contents(self._place))
-        self._window = Window(self._client, group, settings.limits, _go_on)
+        self._window = unstaged.Window(self._client, group, settings.limits, _go_on)
 
     def _plan(self, like: Mapping[str, Any]) -> dict[str, Any]:
         """The volume to create, as the daemon would show it."""
@@ -163,16 +198,18 @@ class Target:
         if volume.driver != "local":
             self._stack.push(_removing(self._client, name))
 
-    def _exchange(self, tree: Tree) -> None:
-        """Make the tree beside the volume's contents, and put it in their place."""
+    def _exchange(self, tree: Tree, *, different: bool) -> None:
+        """Make the tree beside the volume's contents, and put it in their place unless they are the same; they aren't
+        if they are known to be ``different``."""
         outcome, window = self._outcome, self._window
         replacing = outcome.entries_before > 0
         with staging.Staging(self._place, self._name, replace=replacing) as staged:
             with staged.filling():
                 tree.fill(staged.path)
+                staged.tidy()
                 if not tree.rooted:
                     staged.keep_root()
-            if replacing and staged.same():
+            if replacing and not different and staged.same():
                 outcome.changed = False
                 outcome.held = []
                 return
@@ -184,11 +221,49 @@ class Target:
                 staged.commit()
             finally:
                 window.close()
-        if window is not None:
-            window.await_health()
-            outcome.downtime = round(window.downtime, 3)
-            outcome.warnings += [f"volume {self._name}: {note}" for note in window.notes]
-            outcome.failures += window.failures
+        self._look_back(window)
+
+    def _remake(self, tree: Tree, window: unstaged.Window) -> None:
+        """Make the tree where the volume's contents were."""
+        settings, safety = self._settings, self._settings.safety
+        unstaged.require_possible(self._place, self._name, tree.allocated, tree.entries)
+        if safety is not None:
+            unstaged.require_apart(self._place, self._name, safety.repository.root)
+        if settings.check:
+            self._save()
+            return
+
+        def fill(directory: str) -> None:
+            tree.fill(directory)
+            staging.remove_leftovers(directory)
+
+        unstaged.replace(self._place, self._name, window, fill, rooted=tree.rooted, ahead=self._save)
+        self._look_back(window)
+
+    def _save(self) -> str:
+        """Make the safety backup if one is wanted, and say where it is."""
+        settings, outcome = self._settings, self._outcome
+        if settings.safety is None:
+            return ""
+        if self._marked:
+            outcome.warnings.append(f"volume {self._name} holds no whole tree, so no safety backup is made of it")
+            return ""
+        made, warnings = settings.safety.take(self._client, self._name, settings.limits, settings.helper_image)
+        outcome.safety = made
+        outcome.warnings += [warning for warning in warnings if warning not in outcome.warnings]
+        return f"; what it held is in the safety backup {made['path']}"
+
+    def _look_back(self, window: unstaged.Window) -> None:
+        """See how the containers are, now that the volume is whole."""
+        outcome = self._outcome
+        window.await_health()
+        outcome.downtime = round(window.downtime, 3)
+        outcome.warnings += [f"volume {self._name}: {note}" for note in window.notes]
+        outcome.failures += window.failures
+        if self._marked:
+            outcome.failures += unstaged.settle(
+                self._client, self._name, self._settings.limits, outcome.warnings.append
+            )
 
     def _holds_already(self, tree: Tree) -> bool:
         """Whether the volume holds just that tree. Nothing in it is touched to find that out."""
@@ -199,6 +274,7 @@ class Target:
             os.mkdir(aside, 0o700)
             staging.require_room(scratch, self._name, tree.allocated, tree.entries)
             tree.fill(aside)
+            staging.remove_leftovers(aside)
             if not tree.rooted:
                 staging.Attributes.of(self._place).give(aside)
             return not compare.differences(self._place, aside).differences
