@@ -3,15 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # Run all tests. Each part is a target of the Makefile and logs to build/test/PART.log; its end is shown when it is
-# over, the whole of it when it failed. Two lanes run side by side: one keeps a core busy, the other mostly waits
-# for hosts and for the engine. V=1 shows all logs whole.
+# over, the whole of it when it failed. The lanes run side by side: one keeps a core busy, the others mostly wait for
+# hosts and for the engine. V=1 shows all logs whole.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 LIMIT=${DRYDOCK_PART_TIMEOUT:-30m} # a part that hangs is a failed part
 LANES=(
     "lint unit sanity hosts"
-    "molecule integration faults"
+    "molecule integration"
+    "faults"
 )
 
 logs=build/test
