@@ -36,6 +36,7 @@ options:
       - The absolute path of the directory that holds the backups, on the target.
       - One of this and O(archive) is required.
     type: path
+    required: false
   archive:
     description:
       - The absolute path of a tar archive on the target, in place of a backup in a O(repository). Then there is no

@@ -230,7 +230,7 @@ class Writer(contextlib.AbstractContextManager["Writer"]):
             client.stdin.write(f"{self._server.database.insert.format(number)}\n".encode())
         answer = b""
         while not answer.endswith(b"\n"):
-            ready, _, _ = select.select([client.stdout], [], [], _ANSWER)
+            ready = select.select([client.stdout], [], [], _ANSWER)[0]
             assert ready, f"no answer in {_ANSWER} s"
             part = client.stdout.read(1000)
             if not part:

@@ -69,6 +69,7 @@ def restore(
     began = time.monotonic()
     volumes.require_local(client)
     names.path_component("volume", volume)
+    repository.folder(host, source or volume)  # names first
     repository.require_there()
     manifest, warnings = choose(repository, host, source or volume, backup, before)
     if backup == LATEST and before is None:
