@@ -8,6 +8,7 @@ import collections.abc as c
 import contextlib
 import errno
 import fcntl
+import itertools
 import os
 import pathlib
 import struct
@@ -87,10 +88,17 @@ def fill(disk: pathlib.Path, *, left: int = 0) -> None:
 
 def fill_inodes(disk: pathlib.Path, *, left: int = 0) -> None:
     """Take every inode of a disk but ``left``, by empty files that unfill() removes."""
-    os.makedirs(disk / f"{_FILLER}s", exist_ok=True)
-    for number in range(os.statvfs(disk).f_favail - left):
-        (disk / f"{_FILLER}s" / str(number)).touch()
-    assert os.statvfs(disk).f_favail == left
+    fillers = disk / f"{_FILLER}s"
+    os.makedirs(fillers, exist_ok=True)
+    for number in itertools.count():  # what statvfs(2) says of a disk in use isn't exact
+        try:
+            (fillers / str(number)).touch()
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            break
+    for filler in itertools.islice(fillers.iterdir(), left):
+        filler.unlink()
 
 
 def unfill(disk: pathlib.Path) -> None:
