@@ -73,9 +73,9 @@ def test_each_listing_goes_where_its_stage_says(tmp_path: pathlib.Path) -> None:
     shell = shutil.which("sh") or ""
     first, second, rest = [], [], []  # type: ignore[var-annotated]
     stages = [
-        Stage("sh", (shell, "-c", f"echo one >&{LISTING}; echo data"), lambda data: first.append(bytes(data))),
-        Stage("sh", (shell, "-c", f"cat; echo two >&{LISTING}"), lambda data: second.append(bytes(data))),
-        Stage("sh", (shell, "-c", f"cat > {tmp_path}/out; echo three >&{LISTING}")),
+        Stage("sh", (shell, "-c", f"echo one >/dev/fd/{LISTING}; echo data"), lambda data: first.append(bytes(data))),
+        Stage("sh", (shell, "-c", f"cat; echo two >/dev/fd/{LISTING}"), lambda data: second.append(bytes(data))),
+        Stage("sh", (shell, "-c", f"cat > {tmp_path}/out; echo three >/dev/fd/{LISTING}")),
     ]
     outcomes = pipeline.run(stages, listing=lambda data: rest.append(bytes(data)))
     assert [outcome.status for outcome in outcomes] == [0, 0, 0]
