@@ -10,12 +10,14 @@ import pathlib
 import subprocess
 import threading
 import time
+import typing as t
 
 import pytest
 
 from ansible_collections.drydock.volumes.plugins.module_utils._engine import archive, faithful, pipeline, tools, window
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import IntegrityError, VolumeError
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.faithful import Comparison, Following
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.members import Member
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.survey import survey
 from tests.support import disks, trees
 from tests.unit.helpers import mounted, needs_root
@@ -119,6 +121,8 @@ def test_a_byte_that_changes_later_without_a_trace(case: Case, size: int, place:
 
 
 def test_a_change_that_is_taken_back_costs_a_second_look(case: Case) -> None:
+    # More than the window and the pipes hold comes behind the file: it has had its first look when tar is done.
+    (case.tree / "behind").write_bytes(os.urandom(window.SIZE * 2))
     file = fill(case)
     assert case.restore(lambda: [time.sleep(0.1), file.chmod(0), file.chmod(0o644)]).differences == ()
     assert case.looks == 1
@@ -229,6 +233,26 @@ def test_what_cannot_be_read_back_is_an_error(case: Case, monkeypatch: pytest.Mo
     with pytest.raises(VolumeError, match=r"what was restored can't be read back: \./file: Input/output error"):
         case.restore()
     assert file.exists()
+
+
+def test_a_file_larger_than_the_window_that_is_wrong_from_its_start(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What isn't compared any more must pass by all the same: tar waits for it."""
+    fill(case, 40 * MEBIBYTE)
+    real, looks = faithful._Tree.file, []
+
+    def differ_once(
+        tree: faithful._Tree, opened: int, facts: os.stat_result, member: Member, *rest: t.Any
+    ) -> list[str]:
+        if member.path == b"file" and not looks:
+            looks.append(member.size)
+            return ["contents differ at byte 0"]
+        return real(tree, opened, facts, member, *rest)
+
+    monkeypatch.setattr(faithful._Tree, "file", differ_once)
+    assert case.restore().differences == ()
+    assert (looks, case.looks) == ([40 * MEBIBYTE], 1)
 
 
 def test_a_file_system_that_keeps_whole_seconds(case: Case, tmp_path: pathlib.Path) -> None:

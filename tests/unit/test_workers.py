@@ -408,13 +408,14 @@ def _signals(*after: float) -> c.Iterator[None]:
 
     before = signal.signal(signal.SIGUSR1, handler)
     timers = [threading.Timer(seconds, send) for seconds in after]
-    for timer in timers:
-        timer.start()
     try:
+        for timer in timers:
+            timer.start()
         yield
     finally:
         for timer in timers:
-            timer.join()
+            if timer.ident is not None:
+                timer.join()
         signal.signal(signal.SIGUSR1, before)
 
 
@@ -432,7 +433,7 @@ def test_f21_a_signal_closes_everything_before_it_goes_on(log: Log, number: int)
         Group(log, name, [lambda: _until_stopped(workers)] * 2, [_nothing], closing=lambda: time.sleep(0.5))
         for name in range(9)
     ]
-    with _signals(0.3), pytest.raises(Signalled):
+    with pytest.raises(Signalled), _signals(0.3):
         workers.run(groups)
     _check(log)  # now, and not a moment later
     assert _closed(log) == _opened(log)
@@ -442,7 +443,7 @@ def test_f21_a_signal_closes_everything_before_it_goes_on(log: Log, number: int)
 
 
 def test_f21_a_signal_while_a_group_opens(log: Log) -> None:
-    with _signals(0.2), pytest.raises(Signalled):
+    with pytest.raises(Signalled), _signals(0.2):
         Workers(2).run([Group(log, 1, [_nothing] * 2, opening=lambda: time.sleep(0.6)), Group(log, 2)])
     _check(log)
     assert _closed(log) == {"1"}
@@ -452,7 +453,7 @@ def test_f21_a_signal_while_a_group_opens(log: Log) -> None:
 def test_f21_a_second_signal_does_not_leave_anything_open(log: Log) -> None:
     workers = Workers(2)
     groups = [Group(log, name, [lambda: _until_stopped(workers)], closing=lambda: time.sleep(1)) for name in (1, 2, 3)]
-    with _signals(0.2, 0.6), pytest.raises(Signalled):
+    with pytest.raises(Signalled), _signals(0.2, 0.6):
         workers.run(groups)
     _check(log)
     assert _closed(log) == _opened(log) == {"1", "2"}
@@ -511,7 +512,7 @@ def test_f21_a_signal_at_any_moment(log: Log, seed: int) -> None:
             workers.proceed()
 
     groups = [Group(log, name, [nap] * chance.randrange(4), [nap], nap, nap) for name in range(400)]
-    with _busy_switching(), _signals(0.001 + chance.random() * 0.15), pytest.raises(Signalled):
+    with pytest.raises(Signalled), _busy_switching(), _signals(0.001 + chance.random() * 0.15):
         workers.run(groups)
     _check(log)
     empty = {str(group.name) for group in groups if not group.jobs}

@@ -173,6 +173,7 @@ class Following:
                     facts = os.fstat(opened) if large else self._settled(opened)
                     found = tree.file(opened, facts, member, window, tap.await_read if large else None)
                     if large:  # it was still being written
+                        window.skip(begun + member.stored - window.at)  # with a full window tar gets no more
                         ended = tap.await_read(begun + member.stored)
                         facts = self._settled(opened)
                         found += tree.own(opened, facts, member)
