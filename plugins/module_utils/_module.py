@@ -1,98 +1,46 @@
 # Copyright: (c) 2026, drydock.volumes contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Ansible side of every module: shared argument specs, one way to connect, one way to fail."""
+"""The Ansible side of every module: from an action's options to Ansible's argument spec, one way to report, one way to
+fail."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 import signal
-import socket
 import traceback
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
-from ._engine.client import DEFAULT_SOCKET, Client, Connection
 from ._engine.errors import DrydockError
-from ._engine.repository import Directory
-
-#: The options of the doc fragment C(_docker).
-DOCKER_ARGUMENTS: dict[str, t.Any] = {
-    "docker_host": {
-        "type": "str",
-        "default": DEFAULT_SOCKET,
-        "fallback": (env_fallback, ["DOCKER_HOST"]),
-        "aliases": ["docker_url"],
-    },
-    "tls": {"type": "bool", "default": False, "fallback": (env_fallback, ["DOCKER_TLS"])},
-    "validate_certs": {
-        "type": "bool",
-        "default": False,
-        "fallback": (env_fallback, ["DOCKER_TLS_VERIFY"]),
-        "aliases": ["tls_verify"],
-    },
-    "tls_hostname": {"type": "str", "fallback": (env_fallback, ["DOCKER_TLS_HOSTNAME"])},
-    "ca_path": {"type": "path", "aliases": ["ca_cert", "tls_ca_cert", "cacert_path"]},
-    "client_cert": {"type": "path", "aliases": ["tls_client_cert", "cert_path"]},
-    "client_key": {"type": "path", "aliases": ["tls_client_key", "key_path"]},
-    "api_version": {
-        "type": "str",
-        "default": "auto",
-        "fallback": (env_fallback, ["DOCKER_API_VERSION"]),
-        "aliases": ["docker_api_version"],
-    },
-    "timeout": {"type": "int", "default": 60, "fallback": (env_fallback, ["DOCKER_TIMEOUT"])},
-}
-
-#: The option of the doc fragment C(_decryption).
-DECRYPTION_ARGUMENTS: dict[str, t.Any] = {
-    "decryption": {
-        "type": "dict",
-        "options": {"identity_file": {"type": "path"}, "passphrase_file": {"type": "path"}},
-    },
-}
-
-#: The options of the doc fragment C(_mounts).
-MOUNT_ARGUMENTS: dict[str, t.Any] = {"helper_image": {"type": "str"}}
-
-#: The options of the doc fragment C(_repository).
-REPOSITORY_ARGUMENTS: dict[str, t.Any] = {
-    "repository": {"type": "path", "required": True},
-    "host": {"type": "str"},
-}
+from ._engine.options import ENVIRONMENT, Report, Spec
 
 
-def connect(module: AnsibleModule) -> Client:
-    """Connect to the daemon that the module's options name."""
-    options = {name: module.params[name] for name in DOCKER_ARGUMENTS}
-    options["docker_host"] = options["docker_host"] or DEFAULT_SOCKET  # DOCKER_HOST may be set and empty
-    certificates = os.environ.get("DOCKER_CERT_PATH")
-    if certificates and (options["tls"] or options["validate_certs"]):
-        for name, file in (("ca_path", "ca.pem"), ("client_cert", "cert.pem"), ("client_key", "key.pem")):
-            options[name] = options[name] or os.path.join(certificates, file)
-    return Client(Connection(**options))
+def arguments(spec: Spec) -> dict[str, t.Any]:
+    """An action's options as AnsibleModule takes them."""
+    return {
+        "argument_spec": {
+            name: {**option, "fallback": (env_fallback, [ENVIRONMENT[name]])} if name in ENVIRONMENT else dict(option)
+            for name, option in spec.arguments.items()
+        },
+        "mutually_exclusive": list(spec.mutually_exclusive),
+        "required_one_of": list(spec.required_one_of),
+        "required_by": dict(spec.required_by),
+    }
 
 
-def essentials(manifest: dict[str, t.Any]) -> dict[str, t.Any]:
-    """A manifest as a module returns it: the number of a long list's items in its place, and not what is the same for
-    all."""
-    content = manifest["content"]
-    counts = {name: len(content.get(name, [])) for name in ("changed_while_read", "unreadable")}
-    left = {name: value for name, value in manifest.items() if name not in ("format", "kind", "engine")}
-    return {**left, "content": {**content, **counts}}
-
-
-def repository(module: AnsibleModule) -> Directory:
-    """The repository that the module's options name; in check mode it refuses to write."""
-    return Directory(module.params["repository"], read_only=module.check_mode)
-
-
-def host(module: AnsibleModule) -> str:
-    """The host's folder in the repository: the option, or this host's own name."""
-    return module.params["host"] or socket.gethostname()
+def act(module: AnsibleModule, run: Callable[..., Report]) -> None:
+    """Have an action done with the module's options, and end the module with what it reports."""
+    with failing(module):
+        report = run(module.params, check=module.check_mode)
+    for warning in report.warnings:
+        module.warn(warning)
+    values = {"changed": report.changed, **report.values}
+    if report.failure is not None:
+        module.fail_json(msg=report.failure, **values)
+    module.exit_json(**values)
 
 
 @contextlib.contextmanager

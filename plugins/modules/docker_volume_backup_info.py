@@ -156,38 +156,14 @@ foreign:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._engine.encryption import Decryption
-from ..module_utils._engine.inventory import inventory, verify
-from ..module_utils._module import DECRYPTION_ARGUMENTS, REPOSITORY_ARGUMENTS, essentials, failing, repository
+from ..module_utils._engine.actions import backup_info
+from ..module_utils._module import act, arguments
 
 
 def main() -> None:
-    """Read the options, call the engine, report."""
-    module = AnsibleModule(
-        argument_spec={
-            **REPOSITORY_ARGUMENTS,
-            **DECRYPTION_ARGUMENTS,
-            "volumes": {"type": "list", "elements": "str"},
-            "verify": {"type": "str", "choices": ["none", "archive"], "default": "none"},
-        },
-        supports_check_mode=True,
-    )
-    with failing(module):
-        decryption = Decryption.parse(module.params["decryption"])
-        found = inventory(repository(module), host=module.params["host"], volumes=module.params["volumes"])
-        if module.params["verify"] == "archive":
-            for manifest in found.backups:
-                verify(manifest, decryption)
-    report = {
-        "changed": False,
-        "backups": [essentials(manifest) for manifest in found.backups],
-        "incomplete": found.incomplete,
-        "foreign": found.foreign,
-    }
-    errors = [manifest["error"] for manifest in found.backups if manifest.get("error")]
-    if errors:
-        module.fail_json(msg="; ".join(errors), **report)
-    module.exit_json(**report)
+    """Read the options, act, report."""
+    module = AnsibleModule(supports_check_mode=True, **arguments(backup_info.SPEC))
+    act(module, backup_info.run)
 
 
 if __name__ == "__main__":

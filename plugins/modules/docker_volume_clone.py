@@ -195,92 +195,16 @@ seconds:
   sample: 4.1
 """
 
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._engine.clone import Result, Settings, clone
-from ..module_utils._engine.quiesce import Limits
-from ..module_utils._module import DOCKER_ARGUMENTS, MOUNT_ARGUMENTS, connect, failing
-
-
-def diff(source: str, volume: str, result: Result) -> dict[str, dict[str, Any]]:
-    """The target before and after."""
-    after = {"exists": True, "clone of": source, "entries": result.entries, "bytes": result.bytes}
-    before = {"exists": not result.created, "entries in its root": result.entries_before}
-    held = dict.fromkeys(result.held, "stopped or paused meanwhile")
-    return {
-        "before": {volume: before if result.changed else after, "containers": {}},
-        "after": {volume: after, "containers": held},
-    }
-
-
-def settings(module: AnsibleModule) -> Settings:
-    """The engine's settings out of the module's options."""
-    params = module.params
-    return Settings(
-        when_not_empty=params["when_not_empty"],
-        quiesce=params["quiesce"],
-        limits=Limits(params["stop_timeout"], params["health_timeout"]),
-        driver=params["driver"],
-        driver_options=_texts(params["driver_options"]),
-        labels=_texts(params["labels"]),
-        on_change=params["on_change"],
-        verify=params["verify"],
-        stall_timeout=params["stall_timeout"],
-        helper_image=params["helper_image"],
-        check=module.check_mode,
-    )
-
-
-def _texts(options: dict[str, Any] | None) -> dict[str, str] | None:
-    """Options as Docker has them: YAML's numbers and truth values become text."""
-    if options is None:
-        return None
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in options.items()}
+from ..module_utils._engine.actions import clone
+from ..module_utils._module import act, arguments
 
 
 def main() -> None:
-    """Read the options, call the engine, report."""
-    module = AnsibleModule(
-        argument_spec={
-            **DOCKER_ARGUMENTS,
-            "source": {"type": "str", "required": True},
-            "target": {"type": "str", "required": True},
-            "when_not_empty": {"type": "str", "choices": ["fail", "replace"], "default": "fail"},
-            "quiesce": {"type": "str", "choices": ["none", "pause", "stop"], "default": "none"},
-            "stop_timeout": {"type": "float", "default": 60},
-            "health_timeout": {"type": "float", "default": 60},
-            "on_change": {"type": "str", "choices": ["warn", "fail"], "default": "warn"},
-            "verify": {"type": "str", "choices": ["none", "compare"], "default": "compare"},
-            "driver": {"type": "str"},
-            "driver_options": {"type": "dict"},
-            "labels": {"type": "dict"},
-            "stall_timeout": {"type": "float", "default": 600},
-            **MOUNT_ARGUMENTS,
-        },
-        supports_check_mode=True,
-    )
-    source, volume = module.params["source"], module.params["target"]
-    with failing(module):
-        result = clone(connect(module), source, volume, settings(module))
-    for warning in result.warnings:
-        module.warn(warning)
-    report = {
-        "changed": result.changed,
-        "source": source,
-        "volume": volume,
-        "created": result.created,
-        "containers": result.held,
-        "downtime_seconds": result.downtime,
-        "bytes": result.bytes,
-        "entries": result.entries,
-        "seconds": result.seconds,
-        "diff": diff(source, volume, result),
-    }
-    if result.failures:
-        module.fail_json(msg=f"volume {volume} is a clone of {source}, but: {'; '.join(result.failures)}", **report)
-    module.exit_json(**report)
+    """Read the options, act, report."""
+    module = AnsibleModule(supports_check_mode=True, **arguments(clone.SPEC))
+    act(module, clone.run)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,17 @@ import pytest
 from tests.unit.helpers import CHECKOUT
 
 MODULE_UTILS = CHECKOUT / "plugins" / "module_utils"
-SOURCES = sorted((MODULE_UTILS / "_engine").glob("*.py"))
-NAMES = {source.stem for source in SOURCES} - {"__init__"}
+ENGINE = MODULE_UTILS / "_engine"
+SOURCES = sorted(ENGINE.rglob("*.py"))
+
+
+def _name(source: pathlib.Path) -> str:
+    """A module's name in the engine, with dots; that of a package for its __init__."""
+    parts = source.relative_to(ENGINE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+NAMES = {_name(source) for source in SOURCES} - {""}
 
 BARE = """
 import importlib, sys
@@ -78,27 +87,30 @@ def test_without_the_sdk_it_imports_and_says_what_to_install(tmp_path: pathlib.P
     assert "install the package 'python3-docker'" in ran.stdout, ran.stderr
 
 
-def _imports(tree: ast.AST) -> set[str]:
+def _imports(source: pathlib.Path) -> set[str]:
     """The top-level modules imported from outside, and with a dot before them the engine's own."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    package = source.relative_to(ENGINE).parts[:-1]
+    for node in ast.walk(ast.parse(source.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
             found.add(str(node.module).partition(".")[0])
         elif isinstance(node, ast.ImportFrom):
-            dots = "." * node.level
-            found |= {f"{dots}{node.module}"} if node.module else {f"{dots}{alias.name}" for alias in node.names}
+            assert node.level <= len(package) + 1, f"{source} imports what is above the engine"
+            above = [*package[: len(package) + 1 - node.level], *(node.module.split(".") if node.module else [])]
+            names = {".".join([*above, alias.name]) for alias in node.names}
+            found |= {f".{name}" for name in names} if names <= NAMES else {f".{'.'.join(above)}"}
     return found
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+@pytest.mark.parametrize("source", SOURCES, ids=_name)
 def test_it_imports_the_standard_library_the_sdk_and_itself(source: pathlib.Path) -> None:
     allowed = set(sys.stdlib_module_names) | {"docker", "requests"} | {f".{name}" for name in NAMES}
-    assert _imports(ast.parse(source.read_text())) <= allowed
+    assert _imports(source) <= allowed
 
 
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
+@pytest.mark.parametrize("source", SOURCES, ids=_name)
 def test_it_is_python_3_9(source: pathlib.Path) -> None:
     tree = ast.parse(source.read_text(), feature_version=(3, 9))
     futures = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]

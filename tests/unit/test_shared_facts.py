@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from ansible_collections.drydock.volumes.plugins.doc_fragments import _docker, _repository
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.options import DOCKER, ENVIRONMENT, REPOSITORY
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.version import VERSION
-from ansible_collections.drydock.volumes.plugins.module_utils._module import DOCKER_ARGUMENTS, REPOSITORY_ARGUMENTS
 from tests.unit.helpers import CHECKOUT
 
 SPECS = [
-    pytest.param(_docker, DOCKER_ARGUMENTS, id="docker"),
-    pytest.param(_repository, REPOSITORY_ARGUMENTS, id="repository"),
+    pytest.param(_docker, DOCKER, id="docker"),
+    pytest.param(_repository, REPOSITORY, id="repository"),
 ]
 
 
@@ -31,5 +31,5 @@ def test_shared_options_are_documented_as_they_are(fragment: t.Any, spec: dict[s
     for name, option in spec.items():
         for fact in ("type", "default", "required", "aliases", "choices"):
             assert documented[name].get(fact) == option.get(fact), f"{name}: {fact}"
-        for variable in option.get("fallback", (None, []))[1]:
-            assert f"E({variable})" in str(documented[name]["description"]), f"{name}: {variable}"
+        variable = ENVIRONMENT.get(name, "")
+        assert f"E({variable})" in str(documented[name]["description"]) or not variable, f"{name}: {variable}"
