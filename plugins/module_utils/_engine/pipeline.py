@@ -15,6 +15,7 @@ import os
 import selectors
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,9 @@ _STDERR_KEPT = 1 << 20
 # Seconds between two looks at whether anything moves, and those that a killed process gets to be gone.
 _TICK = 0.5
 _DYING = 10
+# tar writes a line of its listing for each file, and each would wake us: they wait for so many seconds for others to
+# join them, unless there is data to move. Measured on 47,000 files: a tenth of all the time that processors spent.
+_NAP = 0.001
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ class _Pump:
         self._selector = selectors.DefaultSelector()
         self._buffer = bytearray(CHUNK)
         self._open: set[int] = set()
+        self._data = -1
         self._processes: list[tuple[Stage, subprocess.Popen[bytes], bytearray]] = []
 
     def start(
@@ -163,6 +168,7 @@ class _Pump:
                 self._close(end)
             if last and sink is not None:
                 self._receive(read, sink)
+                self._data = read
             upstream = read
 
     def processes(self) -> dict[int, str]:
@@ -172,10 +178,13 @@ class _Pump:
     def run(self, stall: Stall, proceed: Callable[[], object]) -> list[Outcome]:
         """Move bytes until every end is closed, wait for the processes, and return how they ended, in their order."""
         while self._selector.get_map():
-            for key, _events in self._selector.select(_TICK):
+            ready = [key for key, _events in self._selector.select(_TICK)]
+            for key in ready:
                 key.data()
             stall.look()
             proceed()
+            if all(key.fd != self._data for key in ready):
+                time.sleep(_NAP)
         for _stage, process, _said in self._processes:
             while not _gone(process, _TICK):
                 stall.look()
