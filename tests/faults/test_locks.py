@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F30 to F32: two runs for one volume, a lock's holder that is killed, two runs in one second."""
+"""F30, F31, F32: two runs for one volume, a lock's holder that is killed, two runs in one second."""
 
 from __future__ import annotations
 

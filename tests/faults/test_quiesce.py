@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Containers hold still while their volumes are read, and run again afterwards, whatever goes wrong."""
+"""F20, F21, F22, F23, F24, F25: containers hold still while their volumes are read, and run again afterwards, whatever
+goes wrong."""
 
 from __future__ import annotations
 
@@ -71,6 +72,25 @@ def test_containers_hold_still_and_run_again(
     target = engine.volume()
     modules.restore(target, source_volume=slow_volume, repository=str(work / "r"))
     assert (engine.path(target) / "ends").exists() == (quiesce == "stop")
+
+
+@pytest.mark.parametrize("quiesce", ["stop", "pause"])
+def test_check_mode_foretells_that_they_hold_still(
+    engine: Engine, modules: Modules, work: pathlib.Path, quiesce: str
+) -> None:
+    volume = engine.volume()
+    container = engine.run(volume)
+    (work / "r").mkdir()
+    options = {"repository": str(work / "r"), "quiesce": quiesce}
+    predicted = modules.backup(volume, check=True, diff=True, **options)
+    done = modules.backup(volume, diff=True, **options)
+    # nobody who runs in check mode ran "meanwhile"
+    assert predicted.get("warnings", []) == done.get("warnings", []) == []
+    said, made = (answer["backups"][0]["consistency"] for answer in (predicted, done))
+    assert {**said, "downtime_seconds": made["downtime_seconds"]} == made
+    assert made["quiesce"] == quiesce
+    assert predicted["diff"]["after"]["containers"] == done["diff"]["after"]["containers"]
+    assert engine.state(container) == "running"
 
 
 @pytest.mark.parametrize("quiesce", ["stop", "pause"])

@@ -173,3 +173,32 @@ def test_f12_an_error_in_the_middle_puts_the_old_tree_back(case: Case, modules: 
     assert "can't be put in place" in answer["msg"]
     assert immutable.read_text() == "state"
     assert case.holds() == "old"
+
+
+def test_f12_what_it_held_before_can_not_be_removed(
+    case: Case, engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    """The new tree is whole. What is left of the old one is named, in nobody's way, and goes as soon as it can."""
+    container = engine.run(case.volume)
+    os.system(f"chattr +i '{case.path}/only old/file'")
+    try:
+        answer = modules.run(RESTORE, **case.options())
+        assert answer["failed"], answer
+        assert (
+            "holds the restored contents, but those it held before can't be removed: /usr/bin/rm: cannot"
+            in answer["msg"]
+        )
+        assert "only old/file': Operation not permitted" in answer["msg"]
+        assert engine.state(container) == "running"
+        assert (case.path / "in both").read_text() == "as backed up"
+        assert "only old/file': Operation not permitted" in str(
+            modules.backup(case.volume, repository=str(work / "other"))["warnings"]
+        )
+    finally:
+        for left in (case.path / "only old/file", *case.path.glob(".drydock-staging-*/old/only old/file")):
+            os.system(f"chattr -f -i '{left}'")
+    modules.backup(case.volume, repository=str(work / "other"))
+    assert case.holds() == "new"
+    target = engine.volume()
+    modules.restore(target, source_volume=case.volume, repository=str(work / "other"))
+    assert records.differences(case.new, records.record(engine.path(target))) == []

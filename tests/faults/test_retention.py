@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F33, F40 to F44: what expires, and above all what doesn't."""
+"""F33, F40, F41, F42, F43, F44: what expires, and above all what doesn't."""
 
 from __future__ import annotations
 

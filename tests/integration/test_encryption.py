@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Encrypted backups: a round trip by each kind of key, and what is wrong with a key is said before anything happens."""
+"""F60, F61, F62, F63: encrypted backups. A round trip by each kind of key, and what is wrong with a key is said before
+anything happens."""
 
 from __future__ import annotations
 
@@ -63,7 +64,7 @@ def keys(work: pathlib.Path, way: str) -> tuple[dict[str, object], dict[str, obj
 
 @pytest.mark.parametrize("compression", ["zstd", "none"])
 @pytest.mark.parametrize("way", ["age", "gpg", "passphrase"])
-def test_f60_to_f63_a_tree_with_everything_in_it(
+def test_f60_f61_f62_f63_a_tree_with_everything_in_it(
     engine: Engine, modules: Modules, work: pathlib.Path, way: str, compression: str
 ) -> None:
     volume, target, repository = engine.volume(), engine.volume(), str(work / "repository")

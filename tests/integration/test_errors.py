@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an operator does wrong, or finds broken: one clear message that says what to do, and nothing changed."""
+"""F03, F04, F10, F14, F63: what an operator does wrong, or finds broken. One clear message says what to do, and nothing
+is changed."""
 
 from __future__ import annotations
 
@@ -233,6 +234,49 @@ def test_a_backup_that_is_not_there(
     message = modules.refused("docker_volume_restore", volume=name, repository=str(work / "repository"), **options)
     assert said in message
     assert engine.names() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"stop_timeout": -1}, "stop_timeout is -1; give a number of seconds"),
+        ({"health_timeout": "nan"}, "health_timeout is nan"),
+        ({"exec_timeout": -0.5}, "exec_timeout is -0.5"),
+        ({"lock_timeout": -1}, "lock_timeout is -1"),
+        ({"stall_timeout": -5}, "stall_timeout is -5"),
+        ({"verify": "restore", "verify_directory": "/no/such"}, "verify_directory /no/such is not a directory"),
+    ],
+)
+def test_what_is_no_time_or_no_place(
+    engine: Engine, modules: Modules, work: pathlib.Path, options: dict[str, object], said: str
+) -> None:
+    volume = engine.volume()
+    message = modules.refused(
+        "docker_volume_backup", volumes=[volume], repository=str(work / "repository"), quiesce="stop", **options
+    )
+    assert said in message
+    assert not (work / "repository").exists()
+
+
+@pytest.mark.parametrize("module", ["docker_volume_restore", "docker_volume_clone"])
+@pytest.mark.parametrize("name", ["stop_timeout", "health_timeout", "stall_timeout"])
+def test_what_is_no_time_elsewhere(
+    engine: Engine, modules: Modules, work: pathlib.Path, module: str, name: str
+) -> None:
+    options = {"volume": engine.name(), "repository": str(work)}
+    if module == "docker_volume_clone":
+        options = {"source": engine.volume(), "target": engine.name()}
+    assert f"{name} is -1" in modules.refused(module, **{name: -1}, **options)
+
+
+def test_an_empty_list_of_volumes(modules: Modules, work: pathlib.Path) -> None:
+    """As from a variable that went wrong: it isn't passed over in silence."""
+    options = {"volumes": [], "repository": str(work / "repository")}
+    answer = modules.run("docker_volume_backup", **options)
+    assert not answer.get("failed")
+    assert "the list of volumes is empty: nothing was backed up" in str(answer["warnings"])
+    message = modules.refused("docker_volume_backup", require_match=True, **options)
+    assert "the list of volumes is empty, and require_match is set" in message
 
 
 _DROP = """

@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What goes into a repository comes out of it: every kind of file, every codec, both kinds of volume."""
+"""F15, F17, F60, F61, F62, F63, F64: what goes into a repository comes out of it. Every kind of file, every codec, both
+kinds of volume."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ EXTRACT = "--xattrs --xattrs-include='*' --numeric-owner -xpf -"
 
 
 @pytest.mark.parametrize("compression", ["zstd", "gzip", "none"])
-def test_f60_to_f63_a_tree_with_everything_in_it(
+def test_f60_f61_f62_f63_a_tree_with_everything_in_it(
     engine: Engine, modules: Modules, work: pathlib.Path, compression: str
 ) -> None:
     volume = engine.volume()

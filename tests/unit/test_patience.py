@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whoever asks a file system that hangs gets no answer, and goes on all the same (F08)."""
+"""Whoever asks a file system that hangs gets no answer, and goes on all the same."""
 
 from __future__ import annotations
 

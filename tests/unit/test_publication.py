@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import publication
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import RepositoryError
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.repository import Directory
 from tests.unit.helpers import ENGINE, file_size_limit, mounted, needs_root, python, started
@@ -309,3 +310,10 @@ def test_size_and_checksum_are_of_what_is_stored(repository: Directory) -> None:
     assert manifest["archive"]["bytes"] == len(data)
     assert manifest["archive"]["sha256"] == a_manifest(data)["archive"]["sha256"]
     assert pathlib.Path(repository.archive(manifest)).read_bytes() == data
+
+
+def test_a_file_system_that_cannot_sync_a_directory() -> None:
+    """As CIFS before Linux 5.10: here it is proc."""
+    publication.sync("/proc/self")
+    with pytest.raises(FileNotFoundError):
+        publication.sync("/proc/self/nothing")

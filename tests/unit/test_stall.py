@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes that hang are noticed, and no others: real ones, stopped and ended (F08)."""
+"""Processes that hang are noticed, and no others: real ones, stopped and ended."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_who_reads_does_not_hang() -> None:
             _look(stalled, 0.01)
 
 
-def test_f08_a_process_that_is_stopped_is_noticed_in_time() -> None:
+def test_a_process_that_is_stopped_is_noticed_in_time() -> None:
     with _sh(WRITES) as process:
         stalled = Stall({process.pid: "tar"}, TIMEOUT)
         _look(stalled, TIMEOUT)

@@ -441,7 +441,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> c.Iterator[threading.Event]:
             assert not thread.is_alive()
 
 
-def test_f08_a_file_system_that_hangs_is_noticed_and_left(tree: pathlib.Path, held: threading.Event) -> None:
+def test_a_file_system_that_hangs_is_noticed_and_left(tree: pathlib.Path, held: threading.Event) -> None:
     began = time.monotonic()
     hangs = re.escape("the file system hangs: no entry was found for 1 seconds")
     with pytest.raises(VolumeError, match=hangs), Beside(str(tree)) as beside:

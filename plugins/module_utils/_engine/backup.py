@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import codecs, expiry, grouping, mounts, names, quiesce, recovery, tools, volumes
+from . import codecs, expiry, grouping, mounts, names, patience, quiesce, recovery, tools, volumes
 from .client import Client
 from .encryption import Decryption, Encryption
 from .errors import DrydockError, NoAnswerError, UsageError
@@ -69,6 +69,9 @@ class Settings:
                 "verify: restore must decrypt the archive; give decryption, or use verify: archive, which then checks "
                 "the checksum only"
             )
+        if self.verify == "restore" and not os.path.isdir(self.scratch):
+            raise UsageError(f"verify_directory {self.scratch} is not a directory; create it, or give another one")
+        patience.require_seconds(lock_timeout=self.lock_timeout, stall_timeout=self.stall_timeout)
         if self.parallel is not None and self.parallel < 1:
             raise UsageError(f"parallel is {self.parallel}; it must be 1 or more")
 
@@ -195,10 +198,11 @@ class _Group:
 
     def close(self) -> Sequence[Any]:
         """See who ran meanwhile, bring the containers back, and leave the rest of the work for later."""
-        try:
-            self._window.look(self._volumes)
-        except DrydockError as error:
-            self._window.failures.append(f"which containers ran meanwhile is not known: {error}")
+        if not self._means.repository.read_only:  # in check mode they all run
+            try:
+                self._window.look(self._volumes)
+            except DrydockError as error:
+                self._window.failures.append(f"which containers ran meanwhile is not known: {error}")
         self._window.close()
         self._note()
         return [partial(job.finish, self._consistency(job.volume.name)) for job in self._jobs]
@@ -263,13 +267,13 @@ def _find(
     result: Result,
 ) -> list[volumes.Volume]:
     """The volumes that are wanted. Those that don't exist are noted as failures."""
+    why = "the list of volumes is empty"
     if isinstance(wanted, Selector):
-        selected = select(known, containers, wanted)
-        if not selected:
-            if settings.require_match:
-                raise UsageError("the selector matches no volume of this host, and require_match is set")
-            result.warnings.append("the selector matches no volume of this host: nothing was backed up")
-        wanted = selected
+        wanted, why = select(known, containers, wanted), "the selector matches no volume of this host"
+    if not wanted:
+        if settings.require_match:
+            raise UsageError(f"{why}, and require_match is set")
+        result.warnings.append(f"{why}: nothing was backed up")
     found = []
     for name in dict.fromkeys(wanted):
         with result.noting(name):

@@ -64,6 +64,11 @@ class Settings(target.Settings):
     verify: str = "compare"
     stall_timeout: float = 600
 
+    def __post_init__(self) -> None:
+        """Raise UsageError for settings that won't do."""
+        super().__post_init__()
+        patience.require_seconds(stall_timeout=self.stall_timeout)
+
 
 @dataclass
 class Result(target.Outcome):

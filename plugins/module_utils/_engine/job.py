@@ -13,10 +13,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import archive, encryption, mountinfo, names, patience, pipeline, points, staging, verification, writeback
+from . import (
+    archive,
+    encryption,
+    mountinfo,
+    names,
+    nesting,
+    patience,
+    pipeline,
+    points,
+    staging,
+    verification,
+    writeback,
+)
 from .codecs import Codec
 from .encryption import Decryption, Encryption
-from .errors import DrydockError, PipelineError, VolumeError, reason
+from .errors import DrydockError, IntegrityError, PipelineError, VolumeError, reason
 from .manifest import FORMAT
 from .pipeline import Stage
 from .publication import Publication
@@ -179,7 +191,14 @@ class Job:
 
     def _look_first(self) -> None:
         """See that the tree is one, and whose clock its times are from."""
-        staging.require_whole(self._tree, self.volume.name)
+        name, repository = self.volume.name, self._means.repository.root
+        staging.require_whole(self._tree, name)
+        if nesting.holds(self._tree, repository):
+            raise VolumeError(
+                f"volume {name}: the repository {repository} is in the volume itself: each backup would hold all those "
+                "before it, and be lost with the volume; give another repository, or leave this volume out (a selector "
+                "has exclude); nothing was added to the repository"
+            )
         self._local = mountinfo.file_system(self._tree) in _LOCAL
 
     def _patiently(self, act: Callable[[], None]) -> None:
@@ -270,9 +289,10 @@ class Job:
         try:
             return self._verify(publication, manifest)
         except DrydockError as error:
+            bad = isinstance(error, (IntegrityError, PipelineError))
+            what = "was verified and can't be trusted" if bad else "can't be verified"
             raise type(error)(
-                f"volume {self.volume.name}: its archive was verified and can't be trusted: {error}; nothing was added "
-                "to the repository"
+                f"volume {self.volume.name}: its archive {what}: {error}; nothing was added to the repository"
             ) from error
 
     def _verify(self, publication: Publication, manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,18 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from .errors import VolumeError
+from .errors import UsageError, VolumeError
 
 _T = TypeVar("_T")
 # Seconds between two looks at whether we are to stop.
 _TICK = 0.5
+
+
+def require_seconds(**limits: float) -> None:
+    """Raise UsageError, by its name, for a limit that is no number of seconds."""
+    for name, seconds in limits.items():
+        if not seconds >= 0:  # what isn't a number isn't that, either
+            raise UsageError(f"{name} is {seconds:g}; give a number of seconds, 0 or more")
 
 
 class HangingError(VolumeError):

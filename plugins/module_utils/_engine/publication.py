@@ -10,6 +10,7 @@ and is the commit point. A run that dies leaves nothing that counts as a backup,
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -163,10 +164,17 @@ def _partial(folder: str, name: str) -> str:
 
 
 def sync(folder: str) -> None:
-    """Have a directory remember, over a power cut, what was made, renamed and removed in it."""
+    """Have a directory remember, over a power cut, what was made, renamed and removed in it.
+
+    Some file systems (CIFS before Linux 5.10) don't know how to sync a directory: what there is to do, they do by
+    themselves. Raise OSError for anything else.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
     finally:
         os.close(descriptor)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import hooks, journal, points
+from . import hooks, journal, patience, points
 from .client import Client
 from .errors import ContainerError, DaemonError, DrydockError
 from .grouping import Group, Member, name_of, running, writes
@@ -31,6 +31,10 @@ class Limits:
     stop: float = 60
     health: float = 60
     execution: float = 600
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for what isn't a time."""
+        patience.require_seconds(stop_timeout=self.stop, health_timeout=self.health, exec_timeout=self.execution)
 
 
 @dataclass

@@ -14,7 +14,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from . import archive, bare, codecs, encryption, names, pipeline, recovery, target, tools, verification, volumes
+from . import (
+    archive,
+    bare,
+    codecs,
+    encryption,
+    names,
+    patience,
+    pipeline,
+    recovery,
+    target,
+    tools,
+    verification,
+    volumes,
+)
 from .client import Client
 from .errors import DrydockError, IntegrityError, PipelineError, RepositoryError, UsageError, VolumeError
 from .faithful import Comparison, Following
@@ -36,6 +49,11 @@ class Settings(target.Settings):
     decryption: encryption.Decryption | None = None
     stall_timeout: float = 600
     verify: str = "compare"
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for settings that won't do."""
+        super().__post_init__()
+        patience.require_seconds(stall_timeout=self.stall_timeout)
 
 
 @dataclass
@@ -82,6 +100,7 @@ def restore(
     with open(repository.archive(manifest), "rb", buffering=0) as stored, contextlib.ExitStack() as stack:
         wanted = Target(client, volume, settings, result, stack)
         wanted.prepare(manifest["volume"])
+        wanted.require_apart("the backup", stored.name)
         _verify(stored.fileno(), manifest, stored.name)
         tree = _Archive(stored.fileno(), volume, manifest, settings, stack)
         if wanted.irrevocable:
@@ -110,6 +129,7 @@ def restore_archive(client: Client, source: bare.Source, volume: str, *, setting
             result.warnings += recovery.recover(client, settings.limits, settings.helper_image)
         wanted = Target(client, volume, settings, result, stack)
         wanted.prepare({"driver": "local", "options": {}, "labels": {}})
+        wanted.require_apart("the archive", source.path)
         if source.sha256 is not None:
             bare.verify(descriptor, source.path, source.sha256)
         tree = bare.Bare(

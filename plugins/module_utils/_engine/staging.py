@@ -271,7 +271,7 @@ class Staging:
             entry.leave()
             raise VolumeError(
                 f"volume {self._name} holds the restored contents, but those it held before can't be removed: "
-                f"{reason(error)}; the next run tries again"
+                f"{reason(error)}; see to that (lsattr shows what is immutable), the next run tries again"
             ) from error
         points.reached("old-dropped")
         entry.remove()
@@ -366,14 +366,13 @@ class _Swap:
         if os.path.isdir(self._folder):
             os.rename(self._folder, self._done)
             points.reached("old-disowned")
-        for part in (_OLD, _NEW, _MARK):
-            remove(os.path.join(self._done, part))
+        said = remove(*(os.path.join(self._done, part) for part in (_OLD, _NEW, _MARK)))
         like = os.path.join(self._done, _ROOT)
         after = Attributes.of(like if os.path.isdir(like) else self._root)
         remove(self._done)
         after.give(self._root)
         if os.path.lexists(self._done):
-            raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), self._done)
+            raise OSError(errno.ENOTEMPTY, said or os.strerror(errno.ENOTEMPTY), self._done)
 
     def _present(self) -> list[str]:
         """What is in the root, but for the staging directory and an empty lost+found."""
@@ -456,11 +455,12 @@ def remove_leftovers(tree: str) -> None:
         before.give(tree)
 
 
-def remove(*paths: str) -> None:
-    """Remove trees however deep they are."""
-    subprocess.run(
+def remove(*paths: str) -> str:
+    """Remove trees however deep they are, and return what rm says of the first thing that it can't remove."""
+    done = subprocess.run(
         [tools.need("rm", "coreutils"), "--recursive", "--force", "--one-file-system", "--", *paths],
         env=tools.environment(),
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         check=False,
     )
+    return done.stderr.partition(b"\n")[0].decode("utf-8", "backslashreplace")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import compare, grouping, mounts, quiesce, staging, survey, unstaged, volumes
+from . import compare, grouping, mounts, nesting, quiesce, staging, survey, unstaged, volumes
 from .client import Client
 from .errors import REDACTED, DrydockError, UsageError, VolumeError, redact
 from .quiesce import Limits
@@ -121,6 +121,14 @@ class Target:
         """Whether the volume's contents are removed before the tree is made. An empty one has none to remove."""
         return not self._settings.staging and self._outcome.entries_before > 0
 
+    def require_apart(self, what: str, path: str) -> None:
+        """Raise VolumeError if ``path``, where ``what`` is, is in the volume: it would go with what is replaced."""
+        if self._outcome.entries_before and nesting.holds(self._place, path):
+            raise VolumeError(
+                f"volume {self._name}: {what}, {path}, is in the volume itself, and would be removed with what is "
+                "replaced; move it, or give another one; nothing was changed"
+            )
+
     def receive(self, tree: Tree, holds: Callable[[str], bool] | None = None) -> None:
         """Have the volume hold the tree, if it doesn't already. Raise DrydockError, with the volume as it was unless it
         is ``irrevocable``.
@@ -163,6 +171,8 @@ class Target:
             staging.require_finished(self._place, volume.name)
             staging.require_empty(self._place, volume.name)
         outcome.entries_before = len(staging.contents(self._place))
+        if outcome.entries_before:
+            nesting.require_nothing_mounted(self._place, volume.name)
         self._window = unstaged.Window(self._client, group, settings.limits, _go_on)
 
     def _plan(self, like: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,7 +238,7 @@ class Target:
         settings, safety = self._settings, self._settings.safety
         unstaged.require_possible(self._place, self._name, tree.allocated, tree.entries)
         if safety is not None:
-            unstaged.require_apart(self._place, self._name, safety.repository.root)
+            self.require_apart("the repository of the safety backup", safety.repository.root)
         if settings.check:
             self._save()
             return

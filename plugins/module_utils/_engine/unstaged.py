@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import journal, mountinfo, mounts, points, quiesce, staging, survey, volumes, writeback
+from . import journal, mounts, points, quiesce, staging, survey, volumes, writeback
 from .client import Client
 from .errors import DrydockError, VolumeError, reason
 from .quiesce import Limits
@@ -73,14 +73,7 @@ class Window(quiesce.Window):
 
 
 def require_possible(root: str, name: str, needed: int, entries: int) -> None:
-    """Raise VolumeError if the old tree can't be removed, or the new one won't fit then either, as far as is known."""
-    below = os.fsencode(os.path.join(os.path.realpath(root), ""))
-    inside = sorted(point for point in mountinfo.mount_points() if point.startswith(below))
-    if inside:
-        raise VolumeError(
-            f"volume {name} has something mounted inside, at {os.fsdecode(inside[0])}: unmount it first; nothing was "
-            "changed"
-        )
+    """Raise VolumeError if the new tree won't fit when the old one is removed, as far as is known."""
     present, facts = survey.survey(root), os.statvfs(root)
     free = facts.f_bavail * facts.f_frsize + present.allocated
     inodes = facts.f_favail + present.entries
@@ -96,22 +89,6 @@ def require_possible(root: str, name: str, needed: int, entries: int) -> None:
             f"volume {name}: {lacking} when the present contents are removed; make room, or restore into another "
             "volume; nothing was changed"
         )
-
-
-def require_apart(root: str, name: str, path: str) -> None:
-    """Raise VolumeError if ``path`` is in the volume: it would be removed with what is there."""
-    volume = os.stat(root)
-    while True:
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(os.stat(path), volume):
-                raise VolumeError(
-                    f"volume {name}: the repository of the safety backup is in the volume itself, so it would be "
-                    "removed with what it is to save; give another one; nothing was changed"
-                )
-        above = os.path.dirname(os.path.realpath(path))
-        if above == path:
-            return
-        path = above
 
 
 def replace(
@@ -251,9 +228,9 @@ def _clear(root: str, *, bare: bool) -> None:
     ]
     for start in range(0, len(present), _BATCH):
         paths = [os.path.join(root, entry) for entry in present[start : start + _BATCH]]
-        staging.remove(*paths)
+        said = staging.remove(*paths)
         for path in filter(os.path.lexists, paths):
-            raise OSError(errno.ENOTEMPTY, "it can't be removed", path)
+            raise OSError(errno.ENOTEMPTY, f"it can't be removed ({said})", path)
         points.reached("some-removed")
     if bare:
         os.chown(root, 0, 0)
