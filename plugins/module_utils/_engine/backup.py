@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import codecs, expiry, grouping, mounts, names, patience, quiesce, recovery, tools, volumes
+from . import codecs, expiry, grouping, mounts, names, patience, quiesce, recovery, sharing, tools, volumes
 from .client import Client
 from .encryption import Decryption, Encryption
 from .errors import DrydockError, NoAnswerError, UsageError
@@ -137,6 +137,7 @@ def backup(
             with result.noting(volume.name):
                 places.path(volume.name)
                 reached.append(volume)
+        containers = sharing.revealed(containers, reached)
         groups, errors = grouping.groups(reached, containers, settings.quiesce, settings.before, settings.after)
         for name, error in errors.items():
             result.failures.append({"volume": name, "error": str(error)})

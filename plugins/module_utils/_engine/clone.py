@@ -24,6 +24,7 @@ from . import (
     quiesce,
     reading,
     recovery,
+    sharing,
     staging,
     target,
     tools,
@@ -127,7 +128,7 @@ def _find(client: Client, name: str) -> Volume:
 
 def _group(client: Client, volume: Volume, method: str) -> Group:
     """The containers that are to hold still while the volume is read. Raise DrydockError if they couldn't come back."""
-    groups, errors = grouping.groups([volume], client.all_containers(), method)
+    groups, errors = grouping.groups([volume], sharing.revealed(client.all_containers(), [volume]), method)
     for error in errors.values():
         raise error
     quiesce.require_returning(client, groups[0])

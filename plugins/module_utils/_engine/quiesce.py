@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import hooks, journal, patience, points
+from . import hooks, journal, patience, points, sharing
 from .client import Client
 from .errors import ContainerError, DaemonError, DrydockError
 from .grouping import Group, Member, name_of, running, writes
@@ -85,7 +85,7 @@ class Window:
         """After the read: note which containers ran meanwhile and could write, although they should have held still."""
         if not self.group.members:
             return
-        for container in self.client.all_containers():
+        for container in sharing.revealed(self.client.all_containers(), volumes):
             if not running(container):
                 continue
             for volume in volumes:

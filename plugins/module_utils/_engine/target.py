@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import compare, grouping, mounts, nesting, quiesce, staging, survey, unstaged, volumes
+from . import compare, grouping, mounts, nesting, quiesce, sharing, staging, survey, unstaged, volumes
 from .client import Client
 from .errors import REDACTED, DrydockError, UsageError, VolumeError, redact
 from .quiesce import Limits
@@ -156,7 +156,7 @@ class Target:
     def _existing(self, volume: volumes.Volume) -> None:
         settings, outcome = self._settings, self._outcome
         _require_as_wanted(volume, settings)
-        group = grouping.users(volume, self._client.all_containers())
+        group = grouping.users(volume, sharing.revealed(self._client.all_containers(), [volume]))
         outcome.held = sorted(member.name for member in group.members)
         if group.members and settings.quiesce != "stop":
             raise VolumeError(
