@@ -287,6 +287,7 @@ def test_f05_f18_the_server_is_gone_before(nfs: Nfs) -> None:
     nfs.run("mourner", "dead")
     nfs.create("alive")
     nfs.create("memory", type="tmpfs", device="tmpfs")
+    nfs.create("empty")
     options = {"repository": REPOSITORY, "timeout": HURRY}
     with (
         nfs.silent(),
@@ -302,6 +303,11 @@ def test_f05_f18_the_server_is_gone_before(nfs: Nfs) -> None:
         answer = everything()
         assert answer["failed"]
         assert f"asked to list volumes, and didn't answer within {HURRY} seconds" in answer["msg"]
+        # a restore needs its own volume only, the one that is there or a new one
+        for volume in ("empty", "new"):
+            answer = nfs.play("docker_volume_restore", volume=volume, source_volume="source", timeout=HURRY)
+            assert not answer.get("failed"), answer
+            assert answer["changed"]
     nfs.guest.sh("docker rm --force mourner")
 
     with nfs.silent():

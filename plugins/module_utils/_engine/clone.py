@@ -290,7 +290,7 @@ class _Source:
         """Send the tree through the pipe. Raise DrydockError unless all of it arrived."""
         name, settings, then = self._volume.name, self._settings, self._then
         if settings.verify == "compare" and self._group.method[name] != "stop":
-            self._patiently(self._clean)
+            self._patiently(lambda: writeback.sync_tree(self._path))
         read, written = archive.Members(), archive.Members()
         create = archive.create(self._tar, self._path)
         create = replace(create, argv=(create.argv[0], _BLOCKS, *create.argv[1:]))
@@ -316,16 +316,6 @@ class _Source:
                 f"{self._into} may hold them in a state that never was"
             )
         warnings += [f"volume {name}: {note}" for note in said.notes]
-
-    def _clean(self) -> None:
-        """Have memory and disk hold the same. What a process writes through memory into a page that waits for the disk
-        already changes no file's time, so that it would be taken for damage."""
-        with contextlib.suppress(OSError):  # the read tells
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                writeback.sync(descriptor)
-            finally:
-                os.close(descriptor)
 
     def _patiently(self, act: Callable[[], None]) -> None:
         """Do something in the source that may hang. Raise VolumeError if it does, or the source can't be read."""

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import (
@@ -22,6 +21,7 @@ from . import (
     patience,
     pipeline,
     points,
+    reading,
     staging,
     verification,
     writeback,
@@ -33,7 +33,7 @@ from .manifest import FORMAT
 from .pipeline import Stage
 from .publication import Publication
 from .repository import Directory
-from .survey import Beside, Survey, open_below
+from .survey import Beside, Survey
 from .volumes import Volume
 
 # Where the time of a file's last change comes from this host's own clock.
@@ -131,7 +131,7 @@ class Job:
         """Read the volume, once, into the repository, where it doesn't count as a backup yet."""
         try:
             if not (self._still or self._publication is None):
-                self._patiently(self._clean)
+                self._patiently(lambda: writeback.sync_tree(self._tree))
             with self._beside() as beside:
                 self._read = self._look(beside) if self._publication is None else self._store(beside, self._publication)
         except DrydockError as error:
@@ -146,7 +146,7 @@ class Job:
             if self._read is None:
                 return
             self._means.proceed()
-            reading = self._read.said
+            said = self._read.said
             manifest = self._manifest(consistency, self._read.found)
             path = None
             if self._publication is not None:
@@ -156,12 +156,12 @@ class Job:
                 manifest["content"].update(
                     entries=self._read.entries,
                     fingerprint=self._read.fingerprint,
-                    changed_while_read=list(reading.changed),
-                    unreadable=list(reading.unreadable),
+                    changed_while_read=list(said.changed),
+                    unreadable=list(said.unreadable),
                 )
                 manifest["verification"] = self._verified(publication, manifest)
                 path = publication.publish(manifest)
-            self._report(reading, consistency)
+            self._report(said, consistency)
             self._means.result.backups.append({**manifest, "path": path, "seconds": self._seconds()})
 
     def _begin(self, skip: bool) -> bool:
@@ -215,16 +215,6 @@ class Job:
     def _beside(self) -> Beside:
         return Beside(self._tree, tolerant=self._means.on_read_error == "warn")
 
-    def _clean(self) -> None:
-        """Have memory and disk hold the same. What a process writes through memory into a page that waits for the disk
-        already changes no file's time, so that the fingerprint wouldn't tell."""
-        with contextlib.suppress(OSError):  # the read tells
-            descriptor = os.open(self._tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                writeback.sync(descriptor)
-            finally:
-                os.close(descriptor)
-
     def _look(self, beside: Beside) -> _Read:
         """What can be known without reading: that is check mode."""
         found, _steady = self._survey(beside)
@@ -247,7 +237,14 @@ class Job:
         except PipelineError as error:
             raise PipelineError(f"volume {self.volume.name}: {error}; nothing was added to the repository") from error
         found, steady = (ahead, True) if ahead else self._survey(beside)
-        said = self._judge(outcomes)
+        said = reading.judge(
+            outcomes,
+            volume=self.volume.name,
+            tree=self._tree,
+            on_change=self._means.on_change,
+            on_read_error=self._means.on_read_error,
+            then="nothing was added to the repository",
+        )
         # what couldn't be read mustn't be taken for unchanged once it can be
         return _Read(found, found.fingerprint if steady and not said.unreadable else None, members.count, said)
 
@@ -264,26 +261,6 @@ class Job:
                 "was added to the repository"
             )
         return found, steady
-
-    def _judge(self, outcomes: Sequence[pipeline.Outcome]) -> archive.Reading:
-        """What tar said while it read. Raise PipelineError if that, or another stage, won't do."""
-        tolerant = self._means.on_read_error == "warn"
-        reading = _told_apart(self._tree, archive.reading(outcomes[0], tolerant=tolerant))
-        bad = pipeline.failed(outcomes if reading is None else outcomes[1:])
-        name = self.volume.name
-        if reading is None or bad is not None:
-            raise PipelineError(f"volume {name}: {bad}; nothing was added to the repository")
-        if reading.unreadable and not tolerant:
-            raise PipelineError(
-                f"volume {name}: {_some(reading.unreadable)} can't be read to the end: Input/output error; see to the "
-                "disk, or go on without with on_read_error: warn; nothing was added to the repository"
-            )
-        if reading.changed and self._means.on_change == "fail":
-            raise PipelineError(
-                f"volume {name}: {_some(reading.changed)} changed, shrank or vanished while read; quiesce what writes "
-                "there, or allow it with on_change: warn; nothing was added to the repository"
-            )
-        return reading
 
     def _verified(self, publication: Publication, manifest: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -333,21 +310,21 @@ class Job:
                 )
         return {"method": method, "seconds": round(time.monotonic() - began, 3)}
 
-    def _report(self, reading: archive.Reading, consistency: Mapping[str, Any]) -> None:
+    def _report(self, said: archive.Reading, consistency: Mapping[str, Any]) -> None:
         name, warnings = self.volume.name, self._means.result.warnings
-        if reading.changed:
+        if said.changed:
             warnings.append(
-                f"volume {name}: {_some(reading.changed)} changed, shrank or vanished while read, so the backup may "
-                "hold them in a state that never was"
+                f"volume {name}: {reading.some(said.changed)} changed, shrank or vanished while read, so the backup "
+                "may hold them in a state that never was"
             )
-        if reading.unreadable:
-            warnings.append(f"volume {name}: {_some(reading.unreadable)} can't be read and are not in the backup")
+        if said.unreadable:
+            warnings.append(f"volume {name}: {reading.some(said.unreadable)} can't be read and are not in the backup")
         if consistency.get("ran_meanwhile"):
             warnings.append(
                 f"volume {name}: {', '.join(consistency['ran_meanwhile'])} ran while it was read, so the backup is "
                 "kept but counts as one made without quiescing"
             )
-        warnings += [f"volume {name}: {note}" for note in reading.notes]
+        warnings += [f"volume {name}: {note}" for note in said.notes]
 
     def _manifest(self, consistency: Mapping[str, Any], found: Survey) -> dict[str, Any]:
         """The manifest as far as it is known without an archive."""
@@ -393,35 +370,3 @@ class _Read:
     fingerprint: str | None
     entries: int
     said: archive.Reading
-
-
-def _told_apart(tree: str, reading: archive.Reading | None) -> archive.Reading | None:
-    """Move those among the files that shrank to the unreadable ones which a disk doesn't give: tar doesn't tell."""
-    if reading is None or not reading.shrank:
-        return reading
-    lost = {name for name in reading.shrank if not _readable(tree, archive.unquoted(name))}
-    changed = tuple(name for name in reading.changed if name not in lost)
-    return replace(reading, changed=changed, unreadable=(*reading.unreadable, *lost))
-
-
-def _readable(tree: str, path: bytes) -> bool:
-    """Whether a file can be read to its end; one that has vanished can."""
-    folder, _slash, name = path.rpartition(b"/")
-    with contextlib.ExitStack() as stack:
-        try:
-            root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY)
-            stack.callback(os.close, root)
-            below = open_below(root, folder)
-            stack.callback(os.close, below)
-            file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=below)
-            stack.callback(os.close, file)
-            while os.read(file, pipeline.CHUNK):
-                pass
-        except OSError as error:
-            return error.errno in (errno.ENOENT, errno.ELOOP)
-    return True
-
-
-def _some(files: Sequence[str]) -> str:
-    """The number of files, and the names of the first ones."""
-    return f"{len(files)} file(s) ({', '.join(files[:5])}{', …' if len(files) > 5 else ''})"

@@ -17,21 +17,30 @@ from .survey import open_below
 
 
 def judge(
-    outcomes: Sequence[pipeline.Outcome], *, volume: str, tree: str, on_change: str, then: str
+    outcomes: Sequence[pipeline.Outcome],
+    *,
+    volume: str,
+    tree: str,
+    on_change: str,
+    on_read_error: str | None = None,
+    then: str,
 ) -> archive.Reading:
     """What tar, the first of the stages that ended like this, said while it read the directory ``tree`` of ``volume``.
 
-    Raise PipelineError if that, or another stage, won't do: a file that couldn't be read, or with ``on_change`` "fail"
-    one that changed meanwhile. ``then`` ends the error: what was left as it was.
+    Raise PipelineError if that, or another stage, won't do: a file that couldn't be read, unless ``on_read_error`` is
+    "warn" (None: the user can't choose), or with ``on_change`` "fail" one that changed meanwhile. ``then`` ends the
+    error: what was left as it was.
     """
-    reading = _told_apart(tree, archive.reading(outcomes[0]))
+    tolerant = on_read_error == "warn"
+    reading = _told_apart(tree, archive.reading(outcomes[0], tolerant=tolerant))
     bad = pipeline.failed(outcomes if reading is None else outcomes[1:])
     if reading is None or bad is not None:
         raise PipelineError(f"volume {volume}: {bad}; {then}")
-    if reading.unreadable:
+    if reading.unreadable and not tolerant:
+        way_out = "" if on_read_error is None else ", or go on without with on_read_error: warn"
         raise PipelineError(
             f"volume {volume}: {some(reading.unreadable)} can't be read to the end: Input/output error; see to the "
-            f"disk; {then}"
+            f"disk{way_out}; {then}"
         )
     if reading.changed and on_change == "fail":
         raise PipelineError(

@@ -107,13 +107,12 @@ class Target:
 
         Raise DrydockError, with nothing changed, for what is in the way.
         """
-        known = self._client.volumes()
-        listed = known.get(self._name) or self._client.volume(self._name)  # a plugin may not list it
+        listed = self._client.volume(self._name)
         if listed:
-            self._existing(volumes.find({**known, self._name: listed}, self._name))
+            self._existing(volumes.Volume.from_api(listed))
             return
         self._planned = self._plan(like)
-        _require_creatable(known, self._planned)
+        _require_creatable(self._client, self._planned)
         self._outcome.created = True
 
     @property
@@ -306,7 +305,7 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, str) else {key: redact(text) for key, text in value.items()}
 
 
-def _require_creatable(known: Mapping[str, dict[str, Any]], planned: Mapping[str, Any]) -> None:
+def _require_creatable(client: Client, planned: Mapping[str, Any]) -> None:
     """Raise VolumeError if a volume can't be made here, or not without harm."""
     target, options = planned["Name"], planned["Options"]
     if any(REDACTED in value for value in options.values()):
@@ -317,7 +316,7 @@ def _require_creatable(known: Mapping[str, dict[str, Any]], planned: Mapping[str
     if not volumes.is_bind(planned["Driver"], options):
         return
     path = volumes.direct(volumes.Volume.from_api(dict(planned)))
-    for other in map(volumes.Volume.from_api, known.values()):
+    for other in map(volumes.Volume.from_api, client.volumes().values()):
         if volumes.is_bind(other.driver, other.options) and other.options.get("device") == path:
             raise VolumeError(
                 f"volume {target} can't be created as it was: its device {path} belongs to volume {other.name}; create "
@@ -333,8 +332,9 @@ def _removing(client: Client, name: str) -> Callable[..., None]:
         if error is None:
             return
         try:
-            path = volumes.direct(volumes.find(client.volumes(), name))
-            if path is None or not os.listdir(path):  # what has files by now isn't what was made here
+            listed = client.volume(name)
+            path = volumes.direct(volumes.Volume.from_api(listed)) if listed else ""
+            if path is None or (path and not os.listdir(path)):  # what has files by now isn't what was made here
                 client.remove_volume(name)
         except (DrydockError, OSError) as second:
             raise VolumeError(f"{error}; and volume {name}, made for it, can't be removed: {second}") from error

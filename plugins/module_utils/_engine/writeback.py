@@ -24,6 +24,20 @@ def sync(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def sync_tree(path: str) -> None:
+    """Have memory and disk hold the same where ``path`` is, as far as that can be done.
+
+    What a process writes through memory into a page that waits for the disk already changes no file's time: who tells
+    by times what has changed since must have that page written out first.
+    """
+    with contextlib.suppress(OSError):  # who reads the tree then is told of its errors
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 @contextlib.contextmanager
 def meanwhile(descriptor: int) -> Iterator[None]:
     """Sync the file system of ``descriptor`` again and again for the time of the context.
