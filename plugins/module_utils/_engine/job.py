@@ -245,8 +245,9 @@ class Job:
             on_read_error=self._means.on_read_error,
             then="nothing was added to the repository",
         )
-        # what couldn't be read mustn't be taken for unchanged once it can be
-        return _Read(found, found.fingerprint if steady and not said.unreadable else None, members.count, said)
+        # what couldn't be read mustn't be taken for unchanged once it can be, and the walk may have been there first
+        known = steady and not said.unreadable and not said.changed
+        return _Read(found, found.fingerprint if known else None, members.count, said)
 
     def _survey(self, beside: Beside) -> tuple[Survey, bool]:
         """Wait for a walk over the tree. Raise VolumeError if tar could store the tree but not restore it."""
