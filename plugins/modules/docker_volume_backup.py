@@ -61,7 +61,7 @@ options:
         type: list
         elements: str
   require_match:
-    description: Fail if the O(selector) matches no volume. By default that is a warning.
+    description: Fail if the O(selector) matches no volume, or O(volumes) is empty. By default that is a warning.
     type: bool
     default: false
   quiesce:

@@ -92,3 +92,27 @@ def test_room_is_looked_at_first(engine: Engine, modules: Modules, work: pathlib
     manifest.write_text(json.dumps(stored))
     message = modules.refused(RESTORE, volume=target, source_volume=volume, repository=str(repository))
     assert f"take {1 << 60} bytes on disk, and its file system has" in message
+
+
+def test_f44_the_newest_backup_is_dated_in_the_future(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    """The clock was ahead when it was made. It is said, because what was made since is newer."""
+    volume, repository, ahead = engine.volume(), work / "r", "20500101T000000Z"
+    (engine.path(volume) / "state").write_text("old")
+    (made,) = modules.backup(volume, repository=str(repository))["backups"]
+    for file in list(repository.rglob(f"{made['id']}.*")):
+        moved = file.rename(file.with_name(file.name.replace(made["id"], ahead)))
+        if moved.suffix == ".json":
+            moved.write_text(moved.read_text().replace(made["id"], ahead))
+    (engine.path(volume) / "state").write_text("new")
+    (made,) = modules.backup(volume, repository=str(repository))["backups"]
+    options = {"source_volume": volume, "repository": str(repository)}
+    answer = modules.restore(engine.volume(), **options)
+    assert answer["backup"] == ahead
+    (warning,) = answer["warnings"]
+    assert f"backup {ahead} is restored as the newest one, and is dated in the future" in str(warning)
+    assert f"the newest one that isn't: {made['id']}" in str(warning)
+    for choice in ({"backup": made["id"]}, {"before": "2049-01-01"}):
+        target = engine.volume()
+        answer = modules.restore(target, **choice, **options)
+        assert not answer.get("warnings")
+        assert (engine.path(target) / "state").read_text() == "new"

@@ -111,8 +111,11 @@ def test_the_name_that_a_certificate_must_have(daemon: FakeDaemon) -> None:
 
 
 def test_a_missing_certificate_is_an_error_of_ours(daemon: FakeDaemon) -> None:
-    with pytest.raises(DaemonError):
+    with pytest.raises(ToolError, match=r"client_cert /no/cert\.pem is not a file"):
         connect(daemon.url, tls=True, client_cert="/no/cert.pem", client_key="/no/key.pem")
+    with pytest.raises(ToolError, match="client_cert and client_key belong together"):
+        connect(daemon.url, tls=True, client_cert="/no/cert.pem")
+    connect(daemon.url, client_cert="/no/cert.pem")  # without TLS nobody needs it
 
 
 @pytest.mark.parametrize(

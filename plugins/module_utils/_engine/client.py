@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ try:
     import docker
     import docker.errors
     import requests.exceptions
+
+    class _Api(docker.APIClient):
+        """An API client whose own certificate authority isn't overruled by REQUESTS_CA_BUNDLE in the environment."""
+
+        def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+            mine = self.verify if verify is None else verify
+            return super().merge_environment_settings(url, proxies, stream, mine, cert)
 
     SDK_ERROR: str | None = None
 except ImportError as _error:
@@ -210,7 +218,7 @@ class Client:
 
     def _connected(self, version: str, timeout: int) -> Any:
         connection = self.connection
-        return docker.APIClient(base_url=connection.docker_host, version=version, timeout=timeout, tls=_tls(connection))
+        return _Api(base_url=connection.docker_host, version=version, timeout=timeout, tls=_tls(connection))
 
     @contextlib.contextmanager
     def _explained(self, doing: str, timeout: int | None = None) -> Iterator[None]:
@@ -238,6 +246,12 @@ def _tls(connection: Connection) -> Any:
     if not (connection.tls or connection.validate_certs):
         return False
     pair = (connection.client_cert, connection.client_key)
+    if any(pair) and not all(pair):
+        raise ToolError("client_cert and client_key belong together: give both, or none")
+    for name in ("ca_path", "client_cert", "client_key"):
+        path = getattr(connection, name)
+        if path and not os.path.isfile(path):
+            raise ToolError(f"{name} {path} is not a file; check the path")
     settings: dict[str, Any] = {
         "client_cert": pair if all(pair) else None,
         "verify": connection.validate_certs,

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from . import (
@@ -37,6 +37,8 @@ from .survey import Survey
 from .target import Target
 
 LATEST = "latest"
+# So far may the clocks of two hosts be apart.
+_SKEW = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,18 @@ def choose(
             f"repository {repository.root} has no complete backup of volume {source} from host {host}{when}{why}; "
             "check the repository, host and source_volume; nothing was changed"
         )
-    return found[0], problems
+    return found[0], problems + _of_the_future(found, names.utc_now())
+
+
+def _of_the_future(found: list[dict[str, Any]], now: datetime) -> list[str]:
+    """A warning if the first of the backups is dated after now: it may be older than those after it."""
+    past = [manifest["id"] for manifest in found if _began_by(manifest["id"], now + _SKEW)]
+    newest = found[0]["id"]
+    if newest in past:
+        return []
+    instead = f"; the newest one that isn't: {past[0]}" if past else ""
+    what = f"backup {newest} is restored as the newest one, and is dated in the future"
+    return [f"{what}: a clock was wrong when it was made, or is wrong now{instead}"]
 
 
 def _require_other_folder(safety: Safety | None, volume: str, folder: str) -> None:
