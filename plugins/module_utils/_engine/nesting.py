@@ -13,7 +13,12 @@ from .errors import VolumeError
 
 
 def holds(folder: str, path: str) -> bool:
-    """Whether ``path``, which may not exist yet, is the directory ``folder`` or in it, by whatever way it is named."""
+    """Whether ``path``, which may not exist yet, is the directory ``folder`` or in it, by whatever way it is named.
+
+    What isn't an absolute path isn't on this host.
+    """
+    if not os.path.isabs(path):
+        return False
     root = os.stat(folder)
     at = os.path.realpath(path)
     while True:

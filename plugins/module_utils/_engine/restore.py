@@ -102,7 +102,7 @@ def restore(
     with open(repository.archive(manifest), "rb", buffering=0) as stored, contextlib.ExitStack() as stack:
         wanted = Target(client, volume, settings, result, stack)
         wanted.prepare(manifest["volume"])
-        wanted.require_apart("the backup", stored.name)
+        wanted.require_apart("the backup", repository.archive(manifest))
         _verify(stored.fileno(), manifest, stored.name)
         tree = _Archive(stored.fileno(), volume, manifest, settings, stack)
         if wanted.irrevocable:
