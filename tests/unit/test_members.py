@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import acl, members
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import acl, fields, members
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import IntegrityError
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.members import Member
 from tests.support import trees
@@ -176,7 +176,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize(("field", "number"), NUMBERS.items(), ids=map(repr, NUMBERS))
 def test_numbers(field: bytes, number: int) -> None:
-    assert members._number(field, 0) == number
+    assert fields.number(field, 0) == number
 
 
 TIMES = {b"1": 10**9, b"1.5": 1_500_000_000, b"-1.500000001": -1_500_000_001, b"0.0000000019": 1, b"-0.5": -500_000_000}

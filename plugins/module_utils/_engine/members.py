@@ -14,12 +14,10 @@ import os
 import stat
 import struct
 from collections.abc import Iterator
-from typing import Protocol
 
-from . import acl
-from .errors import IntegrityError
+from . import acl, holes
+from .fields import BLOCK, SECOND, Stream, number, text, time, unknown
 
-BLOCK = 512
 #: The kind of a member that is one more name of another.
 HARD_LINK = -1
 
@@ -40,23 +38,10 @@ _KINDS = {
 _DEVICES = (stat.S_IFCHR, stat.S_IFBLK)
 # What tells nothing that a restore would bring back.
 _IDLE = {"atime", "ctime", "comment", "uname", "gname"}
-_XATTR, _ACL, _SPARSE = "SCHILY.xattr.", "SCHILY.acl.", "GNU.sparse."
+_XATTR, _ACL = "SCHILY.xattr.", "SCHILY.acl."
 _ACLS = {"access": "system.posix_acl_access", "default": "system.posix_acl_default"}
-_SECOND = 1_000_000_000
 # The most that a header, a long name, a map of a sparse file may take: no file system holds more.
 _LONGEST = 64 << 20
-
-
-class Stream(Protocol):
-    """Bytes in their order; ``at`` is how many were taken or skipped. Both raise IntegrityError where it ends early."""
-
-    at: int
-
-    def take(self, count: int) -> bytes:
-        """The next bytes."""
-
-    def skip(self, count: int) -> None:
-        """Pass over the next bytes."""
 
 
 class Member:
@@ -97,12 +82,12 @@ def read(stream: Stream, *, strip: int = 0) -> Iterator[Member]:
         header = stream.take(BLOCK)
         if header == _END:
             if stream.take(BLOCK) != _END:
-                raise _unknown("a block of zeros between members", stream.at)
+                raise unknown("a block of zeros between members", stream.at)
             return
         fields = _HEADER(header)
-        kind, magic, size = fields[7], fields[9], _number(fields[4], stream.at)
-        if magic not in (b"ustar\x0000", b"ustar  \0") and _number(fields[6], stream.at) != _sum(header):
-            raise _unknown("a header whose checksum is wrong", stream.at)
+        kind, magic, size = fields[7], fields[9], number(fields[4], stream.at)
+        if magic not in (b"ustar\x0000", b"ustar  \0") and number(fields[6], stream.at) != _sum(header):
+            raise unknown("a header whose checksum is wrong", stream.at)
         if kind in (b"x", b"g"):
             data = _data(stream, size)
             if kind == b"g":
@@ -111,13 +96,13 @@ def read(stream: Stream, *, strip: int = 0) -> Iterator[Member]:
                 records = _Records.parse(data, stream.at, defaults)
             continue
         if kind == b"L":
-            long_name = _text(_data(stream, size))
+            long_name = text(_data(stream, size))
             continue
         if kind == b"K":
-            long_link = _text(_data(stream, size))
+            long_link = text(_data(stream, size))
             continue
         name = long_name if long_name is not None else _name(fields, magic)
-        link = long_link if long_link is not None else _text(fields[8])
+        link = long_link if long_link is not None else text(fields[8])
         member = _member(stream, header, fields, name, link, records if records is not None else defaults, strip)
         records = long_name = long_link = None
         if member is None:
@@ -155,7 +140,7 @@ class _Records:
                 made._add(os.fsdecode(data[space + 1 : equals]), data[equals + 1 : end - 1], at)
                 place = end
         except (ValueError, IndexError):
-            raise _unknown("a pax record that makes no sense", at) from None
+            raise unknown("a pax record that makes no sense", at) from None
         return made
 
     def _add(self, key: str, value: bytes, at: int) -> None:
@@ -171,12 +156,12 @@ class _Records:
             self.acls[key[len(_ACL) :]] = value
         elif key in ("GNU.sparse.offset", "GNU.sparse.numbytes"):
             self.pieces.append(int(value))
-        elif key.startswith(_SPARSE):
+        elif key.startswith(holes.KEYS):
             self.texts[key] = value
         elif key == "hdrcharset" and value == b"BINARY":
             pass
         elif key not in _IDLE:
-            raise _unknown(f"the pax keyword {key!r}", at)
+            raise unknown(f"the pax keyword {key!r}", at)
 
 
 def _member(
@@ -192,9 +177,9 @@ def _member(
     at, texts = stream.at, records.texts
     kind = _kind(fields[7], at)
     made = Member()
-    size = made.size = _number(fields[4], at)
-    made.mtime = _number(fields[5], at) * _SECOND
-    made.uid, made.gid = _number(fields[2], at), _number(fields[3], at)
+    size = made.size = number(fields[4], at)
+    made.mtime = number(fields[5], at) * SECOND
+    made.uid, made.gid = number(fields[2], at), number(fields[3], at)
     if texts:
         name, link = texts.get("GNU.sparse.name", texts.get("path", name)), texts.get("linkpath", link)
         _take_numbers(made, texts, at)
@@ -204,22 +189,22 @@ def _member(
     if kind == HARD_LINK:
         size = 0
     elif kind != stat.S_IFREG and size:
-        raise _unknown(f"data of what isn't a file ({os.fsdecode(name)!r})", at)
+        raise unknown(f"data of what isn't a file ({os.fsdecode(name)!r})", at)
     made.kind = kind
-    made.mode = _number(fields[1], at) & 0o7777
+    made.mode = number(fields[1], at) & 0o7777
     made.size = made.stored = size
     made.link, made.device, made.xattrs = link, 0, records.xattrs
     if records.acls:
         made.xattrs = dict(records.xattrs)
-        for which, text in records.acls.items():
-            _take_acl(made.xattrs, _ACLS[which], text, at)
+        for which, said in records.acls.items():
+            _take_acl(made.xattrs, _ACLS[which], said, at)
     if kind in _DEVICES:
-        made.device = os.makedev(_number(fields[12], at), _number(fields[13], at))
+        made.device = os.makedev(number(fields[12], at), number(fields[13], at))
     made.pieces = [(0, size)] if kind == stat.S_IFREG else []
     if fields[7] == b"S":
-        _old_sparse(stream, header, made)
-    elif made.pieces and (records.pieces or any(key.startswith(_SPARSE) for key in texts)):
-        _pax_sparse(stream, records, made)
+        made.size, made.stored, made.pieces = holes.old(stream, header, made.stored)
+    elif made.pieces and (records.pieces or any(key.startswith(holes.KEYS) for key in texts)):
+        made.size, made.stored, made.pieces = holes.pax(stream, texts, records.pieces, made.stored)
     path = _path(name, at, strip)
     if path is None:
         return None
@@ -232,7 +217,7 @@ def _member(
 def _kind(flag: bytes, at: int) -> int:
     kind = _KINDS.get(flag)
     if kind is None:
-        raise _unknown(f"a member of the type {flag!r}", at)
+        raise unknown(f"a member of the type {flag!r}", at)
     return kind
 
 
@@ -242,19 +227,19 @@ def _take_numbers(member: Member, texts: dict[str, bytes], at: int) -> None:
         member.size = int(texts.get("size", member.size))
         member.uid, member.gid = int(texts.get("uid", member.uid)), int(texts.get("gid", member.gid))
         if "mtime" in texts:
-            member.mtime = _time(texts["mtime"])
+            member.mtime = time(texts["mtime"])
     except ValueError:
-        raise _unknown("a pax record whose number is none", at) from None
+        raise unknown("a pax record whose number is none", at) from None
 
 
-def _take_acl(xattrs: dict[str, bytes], key: str, text: bytes, at: int) -> None:
+def _take_acl(xattrs: dict[str, bytes], key: str, said: bytes, at: int) -> None:
     """Have the ACL that a text tells among the xattrs, unless its numbers are there already."""
     if key in xattrs:
         return
     try:
-        value = acl.parse(os.fsdecode(text))
+        value = acl.parse(os.fsdecode(said))
     except ValueError as error:
-        raise _unknown(f"an ACL ({str(error)[:200]})", at) from None
+        raise unknown(f"an ACL ({str(error)[:200]})", at) from None
     if value and (key.endswith("default") or not acl.trivial(value)):
         xattrs[key] = value
 
@@ -265,7 +250,7 @@ def _path(name: bytes, at: int, strip: int) -> bytes | None:
         return name[2:-1] if name.endswith(b"/") else name[2:]
     parts = name.lstrip(b"/").split(b"/")
     if b".." in parts or b"\0" in name or not name:
-        raise _unknown(f"the name {os.fsdecode(name)!r}", at)
+        raise unknown(f"the name {os.fsdecode(name)!r}", at)
     if strip:
         # as tar counts: "./" is one
         parts = [part for part in parts if part][strip:]
@@ -274,131 +259,20 @@ def _path(name: bytes, at: int, strip: int) -> bytes | None:
     return b"/".join(part for part in parts if part not in (b"", b"."))
 
 
-def _pax_sparse(stream: Stream, records: _Records, member: Member) -> None:
-    """Take the map of a file with holes in one of GNU's three ways."""
-    texts, at = records.texts, stream.at
-    try:
-        if texts.get("GNU.sparse.major") == b"1" and texts.get("GNU.sparse.minor") == b"0":
-            numbers = _numbers_of_map(stream, member)
-            member.size = int(texts["GNU.sparse.realsize"])
-        elif "GNU.sparse.major" in texts:
-            raise _unknown("a sparse file of a newer kind", at)
-        elif "GNU.sparse.map" in texts:
-            numbers = [int(number) for number in texts["GNU.sparse.map"].split(b",")]
-            member.size = int(texts["GNU.sparse.size"])
-        else:
-            numbers = records.pieces
-            member.size = int(texts["GNU.sparse.size"])
-    except (KeyError, ValueError):
-        raise _unknown("a sparse file whose map makes no sense", at) from None
-    member.pieces = list(zip(numbers[::2], numbers[1::2]))
-    _check_pieces(member, len(numbers), at)
-
-
-def _numbers_of_map(stream: Stream, member: Member) -> list[int]:
-    """The numbers in front of the data: how many pieces there are, then offset and length of each, a line a number."""
-    lines: list[bytes] = [b""]
-    wanted = None
-    while wanted is None or len(lines) <= wanted:
-        block = stream.take(BLOCK)
-        member.stored -= BLOCK
-        first, *more = block.split(b"\n")
-        lines[-1] += first
-        lines += more
-        if wanted is None and len(lines) > 1:
-            wanted = 2 * int(lines[0]) + 1
-        if member.stored < 0:
-            raise ValueError
-    return [int(line) for line in lines[1:wanted]]
-
-
-def _old_sparse(stream: Stream, header: bytes, member: Member) -> None:
-    """Take the map of a file with holes in GNU's old format: four pieces in the header, 21 in each block after it."""
-    at = stream.at
-    parts, more = [header[386:482]], header[482]
-    while more:
-        block = stream.take(BLOCK)
-        parts.append(block[:504])
-        more = block[504]
-    whole = b"".join(parts)
-    pieces = []
-    for place in range(0, len(whole), 24):
-        if whole[place] == 0:
-            break
-        pieces.append((_number(whole[place : place + 12], at), _number(whole[place + 12 : place + 24], at)))
-    member.pieces = pieces
-    member.size = _number(header[483:495], at)
-    _check_pieces(member, 2 * len(pieces), at)
-
-
-def _check_pieces(member: Member, numbers: int, at: int) -> None:
-    """Raise IntegrityError unless the pieces follow each other in the file and are what is stored."""
-    end = 0
-    for offset, length in member.pieces:
-        if offset < end or length < 0:
-            raise _unknown("a sparse file whose pieces overlap", at)
-        end = offset + length
-    if numbers % 2 or end > member.size or sum(length for _offset, length in member.pieces) != member.stored:
-        raise _unknown("a sparse file whose map isn't that of its data", at)
-
-
 def _name(fields: tuple[bytes, ...], magic: bytes) -> bytes:
-    name = _text(fields[0])
+    name = text(fields[0])
     if magic == b"ustar\x0000" and fields[14][0]:
-        return _text(fields[14]) + b"/" + name
+        return text(fields[14]) + b"/" + name
     return name
-
-
-def _text(field: bytes) -> bytes:
-    return field.partition(b"\0")[0]
 
 
 def _data(stream: Stream, size: int) -> bytes:
     if not 0 <= size <= _LONGEST:
-        raise _unknown(f"a header of {size} bytes", stream.at)
+        raise unknown(f"a header of {size} bytes", stream.at)
     data = stream.take(size)
     stream.skip(-size % BLOCK)
     return data
 
 
-_SMALL: dict[bytes, int] = {}
-
-
-def _number(field: bytes, at: int) -> int:
-    """A number in octal digits, or where its first bit is set in base 256, of two's complement. Most come again."""
-    known = _SMALL.get(field)
-    if known is not None:
-        return known
-    if field[0] & 0x80:
-        number = int.from_bytes(field, "big") - (1 << 8 * len(field) - 1)
-        if field[0] & 0x40:
-            number -= 1 << 8 * len(field) - 1
-    else:
-        try:
-            number = int(field.rstrip(b"\0 ") or b"0", 8)
-        except ValueError:
-            raise _unknown(f"a header with the number {field!r}", at) from None
-    if len(_SMALL) > 10_000:
-        _SMALL.clear()
-    _SMALL[field] = number
-    return number
-
-
-def _time(text: bytes) -> int:
-    """Nanoseconds out of seconds with a fraction of any length: -1.500000001 is before 1970."""
-    whole, _point, fraction = text.partition(b".")
-    negative = whole.startswith(b"-")
-    if not whole.lstrip(b"-").isdigit() or (fraction and not fraction.isdigit()):
-        raise ValueError
-    number = abs(int(whole)) * _SECOND + int(fraction[:9].ljust(9, b"0"))
-    return -number - (fraction[9:].strip(b"0") != b"") if negative else number
-
-
 def _sum(header: bytes) -> int:
     return sum(header) - sum(header[148:156]) + 8 * 0x20
-
-
-def _unknown(what: str, at: int) -> IntegrityError:
-    return IntegrityError(
-        f"the archive can't be compared: it has {what}, up to byte {at}; with verify: none it is restored all the same"
-    )
