@@ -133,7 +133,8 @@ attributes:
       Looks at everything, and changes nothing. A volume that must be mounted for that is mounted and unmounted again.
   diff_mode:
     support: full
-    details: Shows each volume that changes before and after, with its options, labels, owner and mode; passwords aren't
+    details: >-
+      Shows each volume that changes before and after, with its options, labels, owner and mode. Passwords aren't
       shown.
   idempotent:
     support: full
@@ -141,9 +142,9 @@ requirements:
   - On the target, GNU C(tar) and C(zstd) for backups.
 notes:
   - Runs on the Docker host and needs root there, because directories are made and given to the containers' users.
-  - The passwords of a CIFS share can't be kept out of C(docker volume inspect), because Docker mounts by itself, without
-    the helper C(mount.cifs) that reads a file of credentials; the kernel ignores C(credentials=). So they are refused
-    here. Mount the share on the host, and show a directory of it with O(volumes[].device_path).
+  - The password of a CIFS volume would be in C(docker volume inspect), because Docker mounts by itself, without the
+    helper C(mount.cifs) that reads a file of credentials; the kernel ignores C(credentials=). So both are refused here.
+    Mount the share on the host, and show a directory of it with O(volumes[].device_path).
 seealso:
   - module: drydock.volumes.docker_volume_backup
   - module: drydock.volumes.docker_volume_restore
