@@ -11,11 +11,12 @@ system that isn't mounted is noticed by the same descriptors that would be writt
 from __future__ import annotations
 
 import contextlib
-import errno
+import fcntl
 import grp
 import os
 import pwd
 import stat
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,9 @@ from .errors import VolumeError, reason
 MODE = 0o755
 
 _WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# include/uapi/linux/fs.h: FS_IOC_GETFLAGS and FS_IMMUTABLE_FL
+_GET_FLAGS = 2 << 30 | struct.calcsize("l") << 16 | ord("f") << 8 | 1
+_IMMUTABLE = 0x10
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -149,6 +153,7 @@ def _walk(path: str, points: Sequence[str], stack: contextlib.ExitStack, *, make
                 there = os.open(part, flags, dir_fd=here)
             except FileNotFoundError:
                 _require_no_mount(at, points)
+                _require_makeable(here, at)
                 if not make:
                     return None
                 there = _made(here, part, at, flags)
@@ -180,6 +185,24 @@ def _require_no_mount(missing: str, points: Sequence[str]) -> None:
     for point in points:
         if within(point, missing):
             raise VolumeError(f"{point} is a mount point, and it isn't there; {fstab.HINT}")
+
+
+def _require_makeable(folder: int, at: str) -> None:
+    """Raise VolumeError where nothing can be made, as in a mount point that is immutable while nothing is mounted."""
+    if os.fstatvfs(folder).f_flag & os.ST_RDONLY:
+        raise VolumeError(f"{at} can't be made: the file system is read-only")
+    descriptor = os.open(".", _OPEN, dir_fd=folder)
+    try:
+        flags = bytearray(struct.calcsize("l"))
+        with contextlib.suppress(OSError):  # a file system without such flags
+            fcntl.ioctl(descriptor, _GET_FLAGS, flags)
+        if struct.unpack("l", flags)[0] & _IMMUTABLE:
+            raise VolumeError(
+                f"{at} can't be made: {os.path.dirname(at)} is immutable, as a mount point is on purpose while nothing "
+                f"is mounted on it; {fstab.HINT}"
+            )
+    finally:
+        os.close(descriptor)
 
 
 def _no_directory(folder: int, part: str, at: str) -> VolumeError:
@@ -218,10 +241,7 @@ def _explained(path: str, done: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hint = ""
-        if error.errno in (errno.EPERM, errno.EROFS) and done == "made":
-            hint = "; a mount point whose disk isn't mounted may be immutable on purpose: mount it"
-        raise VolumeError(f"{path} can't be {done}: {reason(error)}{hint}") from error
+        raise VolumeError(f"{path} can't be {done}: {reason(error)}") from error
 
 
 def _kept(stack: contextlib.ExitStack, descriptor: int) -> int:

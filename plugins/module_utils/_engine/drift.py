@@ -31,10 +31,14 @@ def drift(wanted: Desired, volume: Volume) -> Drift:
     return found
 
 
+def displaced(wanted: Desired, volume: Volume) -> bool:
+    """Whether the volume shows the files of another place than it should."""
+    return kinds.place(volume.driver, volume.options) != kinds.place(wanted.driver, wanted.options)
+
+
 def moves(wanted: Desired, volume: Volume) -> bool:
     """Whether a volume that is made anew as it is wanted would show other files than the volume does."""
-    there = kinds.place(volume.driver, volume.options)
-    return there != kinds.place(wanted.driver, wanted.options) or there[1] not in kinds.ELSEWHERE
+    return displaced(wanted, volume) or kinds.kind(volume.driver, volume.options) not in kinds.ELSEWHERE
 
 
 def told(found: Mapping[str, Mapping[str, Any]]) -> str:

@@ -68,7 +68,8 @@ def value(options: Mapping[str, str], *keys: str) -> str | None:
 
 def place(driver: str, options: Mapping[str, str]) -> tuple[str | None, ...]:
     """What tells where a volume's data is: two volumes with the same place show the same files."""
-    return (driver, kind(driver, options), options.get("device"), value(options, "addr"))
+    device = options.get("device", "")
+    return (driver, kind(driver, options), device.rstrip("/") or device, value(options, "addr"))
 
 
 def where(driver: str, options: Mapping[str, str]) -> str | None:

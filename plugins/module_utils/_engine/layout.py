@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import directories, drivers, fstab, grouping, kinds, mounts, patience, staging, volumes
+from . import directories, drivers, fstab, grouping, kinds, mounts, patience, points, staging, volumes
 from . import plan as planning
 from .client import Client
 from .desired import Desired, require_consistent
@@ -244,6 +244,7 @@ class _Doing:
             except DrydockError as error:
                 raise VolumeError(f"volume {one.wanted.name}: {error}{self._left()}") from error
             laid.actions.append(action)
+            points.reached(f"layout {action}")
         if REMOVE in laid.actions:
             laid.kept = self._plan.kept
         laid.after = planning.after(one.wanted, one.ownership, one.found, self._plan)

@@ -87,6 +87,8 @@ def plan(wanted: Desired, ownership: Ownership, found: Found, policy: Policy) ->
     made.drift = differences(wanted, found)
     if found.volume is not None and made.drift:
         _drifted(wanted, found.volume, found, policy, made)
+        if not made.actions and drift.displaced(wanted, found.volume):
+            return made  # its root isn't the one that is wanted, and it stays so
     creates = found.volume is None or REMOVE in made.actions
     if wanted.kind == kinds.BIND:
         _directory(wanted, ownership, found, policy, made, creates=creates)
