@@ -113,15 +113,19 @@ options:
     default: false
   backup_to:
     description:
-      - The absolute path of a repository, see the option C(repository) of M(drydock.volumes.docker_volume_backup).
-      - Volumes that are removed or recreated, and hold data that would be lost with them, are backed up there first.
-        The archive is read back before anything is removed.
-    type: path
-  host:
-    description:
-      - The name of the folder in O(backup_to) that holds the host's backups.
-      - The target's own host name by default.
-    type: str
+      - Volumes that are removed or recreated, and hold data that would be lost with them, are backed up first. The
+        archive is read back before anything is removed. It isn't encrypted, and no other backup expires for it.
+    type: dict
+    suboptions:
+      repository:
+        description: The absolute path of a repository on the target.
+        type: path
+        required: true
+      host:
+        description:
+          - The host's folder in that repository.
+          - The target's own name by default.
+        type: str
 extends_documentation_fragment:
   - drydock.volumes._mounts
   - drydock.volumes._docker
@@ -184,7 +188,8 @@ EXAMPLES = r"""
     volumes:
       - name: old_uploads
         state: absent
-    backup_to: /var/backups/volumes
+    backup_to:
+      repository: /var/backups/volumes
 
 - name: Give volumes that nobody uses the options that they should have
   drydock.volumes.docker_volume_layout:
@@ -205,7 +210,8 @@ EXAMPLES = r"""
             device_path: /mnt/ssd/uploads
         on_drift: recreate
         recreate_with_data: true
-        backup_to: /var/backups/volumes
+        backup_to:
+      repository: /var/backups/volumes
       register: moved
 
     - name: Restore what it held
@@ -274,6 +280,7 @@ failures:
       type: str
 """
 
+import socket
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -283,7 +290,7 @@ from ..module_utils._engine.layout import Result, Settings, lay_out
 from ..module_utils._engine.quiesce import Limits
 from ..module_utils._engine.repository import Directory
 from ..module_utils._engine.safety import Safety
-from ..module_utils._module import DOCKER_ARGUMENTS, MOUNT_ARGUMENTS, connect, failing, host, texts
+from ..module_utils._module import DOCKER_ARGUMENTS, MOUNT_ARGUMENTS, connect, failing, texts
 
 VOLUME: dict[str, Any] = {
     "name": {"type": "str", "required": True},
@@ -304,7 +311,9 @@ def settings(module: AnsibleModule) -> Settings:
     params = module.params
     safety = None
     if params["backup_to"] is not None:
-        safety = Safety(Directory(params["backup_to"], read_only=module.check_mode), host(module))
+        where = params["backup_to"]
+        repository = Directory(where["repository"], read_only=module.check_mode)
+        safety = Safety(repository, where["host"] or socket.gethostname())
     return Settings(
         on_drift=params["on_drift"],
         recreate_with_data=params["recreate_with_data"],
@@ -351,8 +360,10 @@ def main() -> None:
             "on_drift": {"type": "str", "choices": ["fail", "warn", "recreate"], "default": "fail"},
             "recreate_with_data": {"type": "bool", "default": False},
             "remove_with_data": {"type": "bool", "default": False},
-            "backup_to": {"type": "path"},
-            "host": {"type": "str"},
+            "backup_to": {
+                "type": "dict",
+                "options": {"repository": {"type": "path", "required": True}, "host": {"type": "str"}},
+            },
             **MOUNT_ARGUMENTS,
         },
         required_if=[("recreate_with_data", True, ["backup_to"])],

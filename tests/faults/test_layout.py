@@ -173,11 +173,11 @@ def test_f57_no_backup_no_removal(engine: Engine, modules: Modules, work: pathli
     with disks.mounted(work, 2, options=disks.EXT4) as disk:
         disks.fill(disk, left=8)
         gone = {"name": volume, "state": "absent"}
-        message = modules.refused(LAYOUT, volumes=[gone], backup_to=f"{disk}/backups")
+        message = modules.refused(LAYOUT, volumes=[gone], backup_to={"repository": f"{disk}/backups"})
         assert "no safety backup was made" in message
         assert "nothing was removed" in message
         wanted = {"name": volume, "device_path": f"{work}/new"}
-        options = {"on_drift": "recreate", "recreate_with_data": True, "backup_to": f"{disk}/backups"}
+        options = {"on_drift": "recreate", "recreate_with_data": True, "backup_to": {"repository": f"{disk}/backups"}}
         assert "no safety backup was made" in modules.refused(LAYOUT, volumes=[wanted], **options)
     assert records.differences(before, records.record(engine.path(volume))) == []
     assert not (work / "new").exists()
@@ -189,7 +189,7 @@ def test_f21_killed_in_the_middle(engine: Engine, modules: Modules, work: pathli
     volume, repository = engine.volume(), work / "repository"
     (engine.path(volume) / "file").write_text("data")
     wanted = {"name": volume, "device_path": f"{work}/new"}
-    options = {"on_drift": "recreate", "recreate_with_data": True, "backup_to": str(repository)}
+    options = {"on_drift": "recreate", "recreate_with_data": True, "backup_to": {"repository": str(repository)}}
     process = modules.start(
         LAYOUT, volumes=[wanted], environment={"DRYDOCK_TEST_KILL_AT": f"layout {point}"}, **options
     )
@@ -237,6 +237,6 @@ def test_volumes_of_a_plugin(
         assert "the storage is down" in message
         plugin.refusals.clear()
 
-        gone = lay(modules, {"name": volume, "state": "absent"}, backup_to=str(work / "repository"))
+        gone = lay(modules, {"name": volume, "state": "absent"}, backup_to={"repository": str(work / "repository")})
         assert gone["volumes"][0]["actions"] == ["back up", "remove"]
         assert volume not in plugin.volumes

@@ -194,7 +194,13 @@ def test_drift_is_told_option_by_option(engine: Engine, modules: Modules, work: 
         modules, wanted, on_drift="recreate"
     )
     assert not (work / "two").exists()
-    done = lay(modules, wanted, on_drift="recreate", recreate_with_data=True, backup_to=str(work / "repository"))
+    done = lay(
+        modules,
+        wanted,
+        on_drift="recreate",
+        recreate_with_data=True,
+        backup_to={"repository": str(work / "repository")},
+    )
     assert done["volumes"][0]["actions"] == ["remove", "make directory", "create"]
     assert done["volumes"][0]["kept"] == f"{work}/one"
     assert (work / "one" / "file").read_text() == "data"
@@ -210,7 +216,11 @@ def test_a_plain_volume_moves_to_a_disk_by_way_of_a_backup(
     wanted = {"name": volume, "device_path": str(work / "disk")}
     message = refused(modules, wanted, on_drift="recreate")
     assert "it holds data, which would be lost when it is recreated" in message
-    options = {"on_drift": "recreate", "recreate_with_data": True, "backup_to": repository, "host": "db1"}
+    options = {
+        "on_drift": "recreate",
+        "recreate_with_data": True,
+        "backup_to": {"repository": repository, "host": "db1"},
+    }
 
     predicted = lay(modules, wanted, check=True, **options)
     assert predicted["volumes"][0]["backup"] == {"id": None, "path": None}
@@ -258,9 +268,9 @@ def test_absent_and_data(engine: Engine, modules: Modules, work: pathlib.Path) -
     assert f"volume {first} holds data, which would be lost with it; give backup_to" in refused(modules, gone)
 
     repository = str(work / "repository")
-    predicted = lay(modules, gone, backup_to=repository, check=True)
+    predicted = lay(modules, gone, backup_to={"repository": repository}, check=True)
     assert not os.path.exists(repository)
-    removed = lay(modules, gone, backup_to=repository)
+    removed = lay(modules, gone, backup_to={"repository": repository})
     assert known_before(predicted) == known_before(removed)
     assert removed["volumes"][0]["actions"] == ["back up", "remove"]
     assert not exists(engine, first)
