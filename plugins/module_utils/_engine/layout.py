@@ -24,6 +24,8 @@ from .quiesce import Limits
 from .safety import Safety
 from .volumes import Volume
 
+_NOTHING = "; nothing was changed"
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -92,8 +94,9 @@ class Result:
             yield
         except DrydockError as error:
             text = str(error)
-            named = text.startswith((f"volume {name} ", f"volume {name}:"))
-            self.failures.append({"volume": name, "error": text if named else f"volume {name}: {text}"})
+            if not text.startswith((f"volume {name} ", f"volume {name}:")):
+                text = f"volume {name}: {text}"
+            self.failures.append({"volume": name, "error": text.replace(_NOTHING * 2, _NOTHING)})
 
 
 @dataclass
@@ -138,7 +141,10 @@ def lay_out(client: Client, wanted: Sequence[Desired], settings: Settings) -> Re
     looked = []
     for one in ones:
         with result.noting(one.wanted.name):
-            _look(client, one, table)
+            try:
+                _look(client, one, table)
+            except VolumeError as error:
+                raise VolumeError(f"{error}{_NOTHING}") from error
             looked.append(one)
     _plan(client, looked, settings, result)
     for one in looked:
@@ -178,7 +184,7 @@ def _look(client: Client, one: _One, table: Sequence[str]) -> None:
 
 def _require_block_device(path: str) -> None:
     if path.startswith("/dev/") and not (os.path.exists(path) and stat.S_ISBLK(os.stat(path).st_mode)):
-        raise VolumeError(f"its device {path} isn't a block device of this host; plug it in; nothing was changed")
+        raise VolumeError(f"its device {path} isn't a block device of this host; plug it in")
 
 
 def _plan(client: Client, looked: Sequence[_One], settings: Settings, result: Result) -> None:
@@ -242,7 +248,8 @@ class _Doing:
             try:
                 steps[action]()
             except DrydockError as error:
-                raise VolumeError(f"volume {one.wanted.name}: {error}{self._left()}") from error
+                left = "" if "; nothing was " in str(error) and not self._one.laid.changed else self._left()
+                raise VolumeError(f"{error}{left}") from error
             laid.actions.append(action)
             points.reached(f"layout {action}")
         if REMOVE in laid.actions:
@@ -253,7 +260,7 @@ class _Doing:
         """What was done of it, for an error."""
         laid = self._one.laid
         if not laid.changed:
-            return "" if laid.backup is None else f"; its backup {laid.backup['path']} is kept"
+            return _NOTHING if laid.backup is None else f"; its backup {laid.backup['path']} is kept"
         done = f"; done before that: {', '.join(laid.actions)}"
         if REMOVE in laid.actions and CREATE not in laid.actions:
             done += "; the volume isn't there now"
