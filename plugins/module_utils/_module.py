@@ -43,13 +43,6 @@ def act(module: AnsibleModule, run: Callable[..., Report]) -> None:
     module.exit_json(**values)
 
 
-def texts(options: dict[str, t.Any] | None) -> dict[str, str] | None:
-    """Options as Docker has them: YAML's numbers and truth values become text."""
-    if options is None:
-        return None
-    return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in options.items()}
-
-
 @contextlib.contextmanager
 def failing(module: AnsibleModule) -> Iterator[None]:
     """Turn the engine's errors into the task's failure, with their text as the message.

@@ -280,103 +280,15 @@ failures:
       type: str
 """
 
-import socket
-from typing import Any
-
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._engine.desired import Desired
-from ..module_utils._engine.layout import Result, Settings, lay_out
-from ..module_utils._engine.quiesce import Limits
-from ..module_utils._engine.repository import Directory
-from ..module_utils._engine.safety import Safety
-from ..module_utils._module import DOCKER_ARGUMENTS, MOUNT_ARGUMENTS, connect, failing, texts
-
-VOLUME: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "driver": {"type": "str", "default": "local"},
-    "driver_options": {"type": "dict"},
-    "labels": {"type": "dict"},
-    "device_path": {"type": "path"},
-    "owner": {"type": "str"},
-    "group": {"type": "str"},
-    "mode": {"type": "raw"},
-    "require_mounted": {"type": "path"},
-}
-
-
-def settings(module: AnsibleModule) -> Settings:
-    """The engine's settings out of the module's options."""
-    params = module.params
-    safety = None
-    if params["backup_to"] is not None:
-        where = params["backup_to"]
-        repository = Directory(where["repository"], read_only=module.check_mode)
-        safety = Safety(repository, where["host"] or socket.gethostname())
-    return Settings(
-        on_drift=params["on_drift"],
-        recreate_with_data=params["recreate_with_data"],
-        remove_with_data=params["remove_with_data"],
-        safety=safety,
-        limits=Limits(),
-        helper_image=params["helper_image"],
-        check=module.check_mode,
-    )
-
-
-def desired(module: AnsibleModule) -> list[Desired]:
-    """The list of volumes as the engine takes it."""
-    return [
-        Desired.parse(
-            {
-                **volume,
-                "driver_options": texts(volume["driver_options"]),
-                "labels": texts(volume["labels"]),
-            }
-        )
-        for volume in module.params["volumes"]
-    ]
-
-
-def report(result: Result) -> dict[str, Any]:
-    """What the module returns."""
-    before = {one.name: one.before for one in result.volumes if one.changed}
-    after = {one.name: one.after for one in result.volumes if one.changed}
-    return {
-        "changed": any(one.changed for one in result.volumes),
-        "volumes": [one.report() for one in result.volumes],
-        "failures": result.failures,
-        "diff": {"before": {"volumes": before}, "after": {"volumes": after}},
-    }
+from ..module_utils._engine.actions import layout
+from ..module_utils._module import act, arguments
 
 
 def main() -> None:
-    """Read the options, call the engine, report."""
-    module = AnsibleModule(
-        argument_spec={
-            **DOCKER_ARGUMENTS,
-            "volumes": {"type": "list", "elements": "dict", "required": True, "options": VOLUME},
-            "on_drift": {"type": "str", "choices": ["fail", "warn", "recreate"], "default": "fail"},
-            "recreate_with_data": {"type": "bool", "default": False},
-            "remove_with_data": {"type": "bool", "default": False},
-            "backup_to": {
-                "type": "dict",
-                "options": {"repository": {"type": "path", "required": True}, "host": {"type": "str"}},
-            },
-            **MOUNT_ARGUMENTS,
-        },
-        required_if=[("recreate_with_data", True, ["backup_to"])],
-        supports_check_mode=True,
-    )
-    with failing(module):
-        result = lay_out(connect(module), desired(module), settings(module))
-    for warning in result.warnings:
-        module.warn(warning)
-    if result.failures:
-        errors = [failure["error"] for failure in result.failures]
-        module.fail_json(msg="; ".join(errors), **report(result))
-    module.exit_json(**report(result))
+    """Read the options, lay the volumes out, report."""
+    act(AnsibleModule(**arguments(layout.SPEC), supports_check_mode=True), layout.run)
 
 
 if __name__ == "__main__":

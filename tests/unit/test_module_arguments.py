@@ -92,7 +92,7 @@ MODULES = [
         (
             docker_volume_layout,
             {**LAYOUT, "recreate_with_data": True},
-            "recreate_with_data is True but all of the following are missing: backup_to",
+            "recreate_with_data needs backup_to",
         ),
         (
             docker_volume_layout,

@@ -18,7 +18,7 @@ from . import plan as planning
 from .client import Client
 from .desired import Desired, require_consistent
 from .directories import Ownership, Root
-from .errors import DrydockError, NoAnswerError, VolumeError
+from .errors import DrydockError, NoAnswerError, UsageError, VolumeError
 from .plan import BACK_UP, CREATE, GIVE, MAKE, REMOVE, Found, Plan, Policy
 from .quiesce import Limits
 from .safety import Safety
@@ -39,6 +39,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     helper_image: str | None = None
     check: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise UsageError for settings that can't go together."""
+        if self.recreate_with_data and self.safety is None:
+            raise UsageError("recreate_with_data needs backup_to: what would be lost with a volume is backed up first")
 
     @property
     def policy(self) -> Policy:
