@@ -72,6 +72,7 @@ options:
           - The owner of the volume's root, for plain volumes and bind volumes. A number, or the name of a user that
             the host knows; the user of a container mostly is known by its number only.
           - What is below the root is left as it is.
+          - Where the daemon remaps users (C(userns-remap)), it is the number on the host.
         type: str
       group:
         description: The group of the volume's root, likewise.

@@ -147,6 +147,27 @@ def test_what_is_left_when_it_can_not_be_made_anew(client: Client, daemon: FakeD
     assert (result.volumes[0].present, result.volumes[0].changed) == (False, True)
 
 
+def test_a_device_of_another_volume(client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path) -> None:
+    device = {"type": "none", "o": "bind", "device": f"{tmp_path}/"}
+    daemon.volume("other", tmp_path, Options=device)
+    daemon.answers["POST /volumes/create"] = (201, {"Name": "v1", "Driver": "local"})
+    daemon.answers["DELETE /volumes/other"] = (204, b"")
+    new = Desired.parse({"name": "v1", "device_path": str(tmp_path)})
+    result = lay_out(client, [new], Settings())
+    assert f"volume v1: its device {tmp_path} is that of volume other" in result.failures[0]["error"]
+    # renamed
+    assert lay_out(client, [new, Desired.parse({"name": "other", "state": "absent"})], Settings()).failures == []
+
+
+def test_a_volume_that_its_plugin_does_not_list(client: Client, daemon: FakeDaemon) -> None:
+    daemon.answers["GET /info"] = (200, {"Plugins": {"Volume": ["local", "rclone"]}})
+    daemon.answers["GET /plugins"] = (200, [])
+    daemon.answers["GET /volumes/v1"] = (200, {"Name": "v1", "Driver": "rclone"})
+    for wanted in ({"name": "v1", "driver": "rclone"}, {"name": "v1", "state": "absent"}):
+        (laid,) = lay_out(client, [Desired.parse(wanted)], Settings(check=True, on_drift="warn")).volumes
+        assert laid.before["exists"]
+
+
 def test_the_reads_are_as_many_for_a_hundred(client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path) -> None:
     wanted = []
     for number in range(100):

@@ -94,6 +94,11 @@ def test_what_is_refused(volume: dict[str, t.Any], text: str) -> None:
     assert text in str(caught.value)
 
 
+def test_a_mode_that_yaml_has_read_as_a_number() -> None:
+    with pytest.raises(UsageError, match="volume v1: mode is 504; write octal digits in quotes"):
+        storage.expand({"name": "v1", "storage_class": "tmpfs", "size": "1m", "mode": 0o770})
+
+
 def test_an_unknown_kind() -> None:
     with pytest.raises(UsageError, match="its kind is 'disk'; kinds are plain, ssd"):
         storage.expand({"name": "v1", "storage_class": "x"}, {"x": {"kind": "disk"}})

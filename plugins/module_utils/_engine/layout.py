@@ -137,8 +137,7 @@ def lay_out(client: Client, wanted: Sequence[Desired], settings: Settings) -> Re
     table = fstab.mount_points()
     ones = []
     for desired in wanted:
-        listed = known.get(desired.name) or (client.volume(desired.name) if desired.driver != "local" else None)
-        volume = Volume.from_api(listed) if listed else None
+        volume = Volume.from_api(known[desired.name]) if desired.name in known else None
         laid = Laid(desired.name, present=volume is not None)
         laid.before = laid.after = planning.shown(volume, None)
         ones.append(_One(desired, laid, volume))
@@ -155,16 +154,44 @@ def lay_out(client: Client, wanted: Sequence[Desired], settings: Settings) -> Re
     for one in looked:
         if one.plan is not None:
             with result.noting(one.wanted.name):
+                _require_own_device(one, known, wanted)
                 _Doing(client, one, one.plan, settings, result).all()
     return result
 
 
 def _known(client: Client, wanted: Sequence[Desired]) -> dict[str, dict[str, Any]]:
-    """The volumes that there are. Where one hangs that isn't among those that are wanted, only these."""
+    """The volumes that there are. Where one hangs that isn't among those that are wanted, only these.
+
+    Some that a plugin doesn't list it knows by name.
+    """
     try:
-        return client.volumes()
+        known = client.volumes()
     except NoAnswerError:
-        return client.volumes([one.name for one in wanted])
+        known = client.volumes([one.name for one in wanted])
+    missing = [one for one in wanted if one.name not in known]
+    asked = [one for one in missing if one.driver != "local"]
+    gone = [one for one in missing if not one.present and one.driver == "local"]
+    if gone and client.volume_drivers().keys() - {"local"}:
+        asked += gone
+    for one in asked:
+        listed = client.volume(one.name)
+        if listed:
+            known[one.name] = listed
+    return known
+
+
+def _require_own_device(one: _One, known: Mapping[str, dict[str, Any]], wanted: Sequence[Desired]) -> None:
+    """Raise VolumeError if a volume is to be created on a directory that another one shows, and goes on to."""
+    device, plan = one.wanted.device, one.plan
+    if device is None or plan is None or CREATE not in plan.actions:
+        return
+    told_apart = {other.name for other in wanted}
+    for other in map(Volume.from_api, known.values()):
+        shows = (
+            os.path.normpath(other.options.get("device", "")) if volumes.is_bind(other.driver, other.options) else ""
+        )
+        if shows == device and other.name not in told_apart:
+            raise VolumeError(f"its device {device} is that of volume {other.name}; give it another one{_NOTHING}")
 
 
 def _look(client: Client, one: _One, table: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import desired
 from .errors import UsageError
 
 #: The kinds that there are, each of which is also a class of its own name where nobody has made another of it.
@@ -99,6 +100,7 @@ def _tmpfs(common: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     for key, option in (("mode", "mode"), ("owner", "uid"), ("group", "gid")):
         if key in given:
             options.append(f"{option}={given[key]}")
+    desired.mode(given["name"], given.get("mode"))
     rest = {key: value for key, value in common.items() if key not in ("owner", "group", "mode")}
     return _local(rest, "tmpfs", "tmpfs", ",".join(option for option in options if option))
 
