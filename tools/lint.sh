@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.." || exit
 export PATH=$PWD/.venv/bin:$PATH
 export ANSIBLE_COLLECTIONS_PATH=$PWD/.venv/collections
 
-all=(ruff-check ruff-format mypy yamllint ansible-lint shell reuse changelog docs)
+all=(ruff-check ruff-format mypy yamllint ansible-lint shell reuse changelog docs role-readmes)
 
 ruff-check() { ruff check --output-format concise .; }
 ruff-format() { ruff format --check --diff .; }
@@ -34,6 +34,7 @@ shell() {
 }
 reuse() { command reuse lint --quiet || command reuse lint; }
 changelog() { antsibull-changelog lint; }
+role-readmes() { python tools/role_readmes.py --check; }
 docs() { antsibull-docs lint-collection-docs --plugin-docs --skip-rstcheck .; }
 
 failed=()

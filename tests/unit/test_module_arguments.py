@@ -19,6 +19,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors imp
 from ansible_collections.drydock.volumes.plugins.modules import (
     docker_volume_backup,
     docker_volume_clone,
+    docker_volume_layout,
     docker_volume_restore,
 )
 from tests.unit.fake_daemon import FakeDaemon
@@ -44,9 +45,11 @@ BACKUP = {"volumes": ["a"], "repository": "/nowhere/r", "docker_host": "unix:///
 RESTORE = {"volume": "a", "repository": "/nowhere/r", "docker_host": "unix:///nowhere/docker.sock"}
 ARCHIVE = {"volume": "a", "archive": "/nowhere/a.tar", "docker_host": "unix:///nowhere/docker.sock"}
 CLONE = {"source": "a", "target": "b", "docker_host": "unix:///nowhere/docker.sock"}
+LAYOUT = {"volumes": [{"name": "a1"}], "docker_host": "unix:///nowhere/docker.sock"}
 MODULES = [
     pytest.param(docker_volume_backup, BACKUP, id="backup"),
     pytest.param(docker_volume_clone, CLONE, id="clone"),
+    pytest.param(docker_volume_layout, LAYOUT, id="layout"),
     pytest.param(docker_volume_restore, RESTORE, id="restore"),
     pytest.param(docker_volume_restore, ARCHIVE, id="restore of an archive"),
 ]
@@ -83,6 +86,19 @@ MODULES = [
         (docker_volume_clone, {**CLONE, "quiesce": "freeze"}, "value of quiesce must be one of: none, pause, stop"),
         (docker_volume_clone, {**CLONE, "on_change": "ignore"}, "value of on_change must be one of: warn, fail"),
         (docker_volume_clone, {**CLONE, "verify": "restore"}, "value of verify must be one of: none, compare"),
+        (docker_volume_layout, {}, "missing required arguments: volumes"),
+        (docker_volume_layout, {"volumes": [{}]}, "missing required arguments: name found in volumes"),
+        (docker_volume_layout, {**LAYOUT, "on_drift": "ignore"}, "on_drift must be one of: fail, warn, recreate"),
+        (
+            docker_volume_layout,
+            {**LAYOUT, "recreate_with_data": True},
+            "recreate_with_data needs backup_to",
+        ),
+        (
+            docker_volume_layout,
+            {"volumes": [{"name": "a1", "state": "gone"}]},
+            "value of state must be one of: present, absent",
+        ),
         (docker_volume_restore, {"repository": "/r"}, "missing required arguments: volume"),
         (docker_volume_restore, {"volume": "a"}, "one of the following is required: archive, repository"),
         (docker_volume_restore, {**RESTORE, "archive": "/a.tar"}, "mutually exclusive: archive|repository"),

@@ -207,6 +207,17 @@ class Client:
             found = self._api.containers(all=True, filters={"label": label})
         return [container["Names"][0].lstrip("/") for container in found]
 
+    def volume_drivers(self) -> dict[str, bool]:
+        """The drivers that the daemon has for volumes, by name, and whether they are enabled.
+
+        A plugin of the old kind, a socket in /run/docker/plugins, isn't there before somebody has used it.
+        """
+        with self._explained("list plugins"):
+            found = {str(name): True for name in (self._api.info().get("Plugins") or {}).get("Volume") or []}
+            for plugin in self._api.plugins():
+                found[str(plugin["Name"])] = bool(plugin.get("Enabled"))
+        return found
+
     def user_namespaces(self) -> bool:
         """Whether the daemon remaps user ids (userns-remap), so that owners on disk are shifted."""
         with self._explained("read the daemon's information"):

@@ -71,6 +71,11 @@ def writes(container: Mapping[str, Any], volume: Volume) -> bool:
     return any(mount.get("RW", True) for mount in _mounts(container, volume))
 
 
+def refers(container: Mapping[str, Any], volume: Volume) -> bool:
+    """Whether a container has the volume mounted, running or not, by its name or by the path of its files."""
+    return bool(_mounts(container, volume))
+
+
 def running(container: Mapping[str, Any]) -> bool:
     """Whether a container's processes may write now. Those of a paused one don't."""
     return container.get("State") in _RUNNING

@@ -17,6 +17,7 @@ from typing import Any
 from .client import DEFAULT_SOCKET, Client, Connection
 from .quiesce import Limits
 from .repository import Directory
+from .safety import Safety
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,13 @@ def repository(params: Mapping[str, Any], *, check: bool) -> Directory:
 def host(params: Mapping[str, Any]) -> str:
     """The host's folder in the repository: the option, or this host's own name."""
     return params["host"] or socket.gethostname()
+
+
+def safety(wanted: Mapping[str, Any] | None, *, check: bool) -> Safety | None:
+    """Where a backup goes before something is removed, if one is wanted."""
+    if wanted is None:
+        return None
+    return Safety(repository(wanted, check=check), host(wanted))
 
 
 def limits(params: Mapping[str, Any]) -> Limits:

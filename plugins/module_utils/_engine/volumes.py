@@ -46,13 +46,13 @@ class Volume:
         return {
             "name": self.name,
             "driver": self.driver,
-            "options": {key: _redacted(key, value) for key, value in self.options.items()},
+            "options": {key: redacted(key, value) for key, value in self.options.items()},
             "labels": dict(self.labels),
             "scope": self.scope,
         }
 
 
-def _redacted(key: str, value: str) -> str:
+def redacted(key: str, value: str) -> str:
     """An option as a manifest may show it: passwords are replaced, those among mount options too."""
     return REDACTED if _SECRET.search(key) else redact(value)
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -15,9 +14,7 @@ from ..bare import Source
 from ..encryption import Decryption
 from ..errors import UsageError
 from ..options import Report, Spec
-from ..repository import Directory
 from ..restore import LATEST, Result, Settings, restore, restore_archive
-from ..safety import Safety
 
 SPEC = Spec(
     arguments={
@@ -34,10 +31,7 @@ SPEC = Spec(
         "when_not_empty": {"type": "str", "choices": list(options.FAIL_REPLACE), "default": "fail"},
         "quiesce": {"type": "str", "choices": ["none", "stop"], "default": "none"},
         "staging": {"type": "bool", "default": True},
-        "safety_backup": {
-            "type": "dict",
-            "options": {"repository": {"type": "path", "required": True}, "host": {"type": "str"}},
-        },
+        "safety_backup": {"type": "dict", "options": options.REPOSITORY},
         **options.WAITING,
         **options.CREATION,
         "verify": {"type": "str", "choices": ["none", "compare"], "default": "compare"},
@@ -92,7 +86,7 @@ def settings(params: Mapping[str, Any], *, check: bool) -> Settings:
         verify=params["verify"],
         helper_image=params["helper_image"],
         staging=params["staging"],
-        safety=_safety(params["safety_backup"], check=check),
+        safety=options.safety(params["safety_backup"], check=check),
         check=check,
     )
 
@@ -107,13 +101,6 @@ def moment(text: str | None) -> datetime | None:
         except ValueError:
             continue
     raise UsageError(f"before is {text!r}, which is no time; write it as 2026-11-23T10:15:00Z, in UTC")
-
-
-def _safety(wanted: Mapping[str, Any] | None, *, check: bool) -> Safety | None:
-    """Where a safety backup goes, if one is wanted."""
-    if wanted is None:
-        return None
-    return Safety(Directory(wanted["repository"], read_only=check), wanted["host"] or socket.gethostname())
 
 
 def _restored(params: Mapping[str, Any], volume: str, how: Settings, *, check: bool) -> Result:
