@@ -263,10 +263,12 @@ def swarm(engine: Engine) -> c.Iterator[str]:
                 },
             },
         ).raise_for_status()
-        wait_for(lambda: engine.api.containers(filters={"volume": name}), "the service's task")
-        yield name
-        engine.api.remove_service(name)
-        wait_for(lambda: not engine.api.containers(all=True, filters={"volume": name}), "the end of the task")
+        try:
+            wait_for(lambda: engine.api.containers(filters={"volume": name}), "the service's task", 120)
+            yield name
+        finally:
+            engine.api.remove_service(name)
+            wait_for(lambda: not engine.api.containers(all=True, filters={"volume": name}), "the end of the task", 120)
     finally:
         engine.api.leave_swarm(force=True)
 
