@@ -136,6 +136,18 @@ backups:
       type: str
       returned: with O(verify=archive)
       sample: null
+databases:
+  description:
+    - The complete backups that M(drydock.volumes.docker_database_backup) has made, the newest first, as RV(backups)
+      are, but with a C(database) in place of the volume. With O(volumes) there are none.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - id: 20261123T101502Z
+      path: /var/backups/volumes/db1/database@pg/20261123T101502Z.tar.zst
+      host: db1
+      database: {engine: postgresql, version: "15.20", container: pg, image: "postgres:15", databases: [shop]}
 incomplete:
   description: Files of backups that don't count as such, each with the reason.
   returned: always

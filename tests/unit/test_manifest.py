@@ -223,3 +223,55 @@ def test_a_manifest_with_anything_in_one_place_is_read_or_refused(path: tuple[st
         return
     assert found["id"] == ID
     assert found["archive"]["file"] == f"{ID}.tar.zst"
+
+
+DUMP = {"file": "shop.dump", "database": "shop", "bytes": 1, "sha256": "0" * 64}
+DATABASE = {
+    "engine": "postgresql",
+    "version": "15.20",
+    "container": "pg",
+    "image": "postgres:15",
+    "databases": ["shop"],
+    "dumps": [DUMP, {**DUMP, "database": None}],
+}
+
+
+def of_databases(**changes: t.Any) -> Manifest:
+    manifest = a_manifest()
+    del manifest["volume"]
+    return {**manifest, "kind": "database", "database": {**DATABASE, **changes}}
+
+
+def test_a_manifest_of_databases() -> None:
+    manifest = of_databases()
+    data = manifests.dump(manifest)
+    assert manifests.load(data, host="db1", volume="database@pg", backup_id=ID) == manifest
+    assert manifests.subject(manifest) == "database@pg"
+    assert manifests.subject(a_manifest()) == "pgdata"
+    with pytest.raises(IntegrityError, match="another backup: 'db1'/'database@pg'"):
+        load(data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"engine": None},
+        {"container": 1},
+        {"databases": "shop"},
+        {"databases": [1]},
+        {"dumps": {}},
+        {"dumps": ["shop.dump"]},
+        {"dumps": [{**DUMP, "bytes": -1}]},
+        {"dumps": [{**DUMP, "database": 1}]},
+        {"dumps": [{"file": "shop.dump"}]},
+    ],
+)
+def test_a_manifest_of_databases_has_its_shape(changes: dict[str, t.Any]) -> None:
+    data = manifests.dump(of_databases(**changes))
+    with pytest.raises(IntegrityError, match="not a manifest"):
+        manifests.load(data, host="db1", volume="database@pg", backup_id=ID)
+
+
+def test_a_kind_that_a_later_version_adds_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="it has kind 'tape'; this version knows volume, database"):
+        load(manifests.dump({**a_manifest(), "kind": "tape"}))

@@ -106,3 +106,20 @@ def test_stamps_are_identifiers_and_times_are_utc() -> None:
     assert now.microsecond == 0
     assert abs(now - dt.datetime.now(dt.UTC)) < dt.timedelta(seconds=5)
     assert names.is_backup_id(names.stamp(now))
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_folder_is_a_volumes_or_that_of_databases(name: str) -> None:
+    assert names.folder(name) == name
+    if len(name) < 200:
+        assert names.folder(f"database@{name}") == f"database@{name}"
+        # and no volume can have it
+        with pytest.raises(UsageError):
+            names.path_component("volume", f"database@{name}")
+
+
+@pytest.mark.parametrize("name", BAD.values(), ids=BAD)
+def test_no_other_folder_has_backups(name: str) -> None:
+    for folder in (name, f"database@{name}", f"database@{'a' * 247}"):
+        with pytest.raises(UsageError):
+            names.folder(folder)

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from . import codecs, encryption, names, publication, tools, verification
+from . import manifest as manifests
 from .encryption import Decryption
 from .errors import DrydockError, RepositoryError, reason
 from .pipeline import Stage
@@ -22,10 +23,12 @@ from .repository import Directory
 @dataclass
 class Inventory:
     """``backups`` are manifests with ``path`` and ``age_seconds`` (since the backup began) added, the newest first, and
-    with ``verified`` and ``error`` where that was asked for; ``incomplete`` are files of backups that don't count as
+    with ``verified`` and ``error`` where that was asked for; ``databases`` the same for the backups of databases;
+    ``incomplete`` are files of backups that don't count as
     such, ``foreign`` those that no backup has: each a ``path`` and a ``reason``."""
 
     backups: list[dict[str, Any]] = field(default_factory=list)
+    databases: list[dict[str, Any]] = field(default_factory=list)
     incomplete: list[dict[str, str]] = field(default_factory=list)
     foreign: list[dict[str, str]] = field(default_factory=list)
 
@@ -51,12 +54,11 @@ def inventory(
         for volume in _folders(os.path.join(repository.root, host_name), found, volumes):
             _folder(repository, host_name, volume, found)
     moment = now or datetime.now(timezone.utc)
-    for manifest in found.backups:
+    for manifest in found.backups + found.databases:
         manifest["path"] = repository.archive(manifest)
         manifest["age_seconds"] = _age(manifest["id"], moment)
-    found.backups.sort(
-        key=lambda one: (names.backup_order(one["id"]), one["host"], one["volume"]["name"]), reverse=True
-    )
+    for some in (found.backups, found.databases):
+        some.sort(key=lambda one: (names.backup_order(one["id"]), one["host"], manifests.subject(one)), reverse=True)
     return found
 
 
@@ -119,7 +121,8 @@ def _folder(repository: Directory, host: str, volume: str, found: Inventory) -> 
             found.incomplete.append({"path": present[name].path, "reason": str(error)})
             archives |= {other for other in present if other.startswith(f"{backup_id}.")}
         else:
-            found.backups.append(manifest)
+            kind = found.databases if manifest["kind"] == manifests.DATABASE else found.backups
+            kind.append(manifest)
             archives |= {name, manifest["archive"]["file"]}
     for name in sorted(present.keys() - archives - {publication.LOCK}):
         _backup_id, part = publication.split(name)

@@ -18,13 +18,25 @@ from .codecs import CODECS
 from .errors import IntegrityError
 
 FORMAT = 1
+#: The kinds of backups.
+VOLUME, DATABASE = "volume", "database"
 
 # The keys that a reader relies on, by section (the top has none), with the types they must have.
 _NEEDED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "": {"id": str, "host": str, "kind": str, "started_at": str, "finished_at": str},
-    "volume": {"name": str, "driver": str, "options": dict, "labels": dict},
     "archive": {"file": str, "bytes": int, "sha256": str, "compression": str},
     "content": {"bytes": int, "entries": int, "fingerprint": (str, type(None)), "changed_while_read": list},
+}
+# The section that says what was backed up, by the kind of the backup.
+_SUBJECTS: dict[str, dict[str, type | tuple[type, ...]]] = {
+    VOLUME: {"name": str, "driver": str, "options": dict, "labels": dict},
+    DATABASE: {"engine": str, "version": str, "container": str, "image": str, "databases": list, "dumps": list},
+}
+_DUMP: dict[str, type | tuple[type, ...]] = {
+    "file": str,
+    "database": (str, type(None)),
+    "bytes": int,
+    "sha256": str,
 }
 # Those that it takes where they are there.
 _TAKEN: dict[str, dict[str, type | tuple[type, ...]]] = {
@@ -54,7 +66,7 @@ def load(data: bytes, *, host: str, volume: str, backup_id: str) -> dict[str, An
         _check(manifest)
     except (ValueError, RecursionError) as error:
         raise IntegrityError(f"it is not a manifest: {error}") from error
-    found = (manifest["host"], manifest["volume"]["name"], manifest["id"])
+    found = (manifest["host"], subject(manifest), manifest["id"])
     if found != (host, volume, backup_id):
         raise IntegrityError(f"it is the manifest of another backup: {'/'.join(map(_shown, found))}")
     codec = CODECS.get(manifest["archive"]["compression"])
@@ -75,12 +87,27 @@ def _check(manifest: Any) -> None:
     found = manifest["format"]
     if not isinstance(found, int) or isinstance(found, bool) or found != FORMAT:
         raise ValueError(f"it has format {_shown(found)}; this version reads format {FORMAT}")
-    for section, keys in _NEEDED.items():
+    what = manifest.get("kind")
+    if not isinstance(what, str) or what not in _SUBJECTS:
+        raise ValueError(f"it has kind {_shown(what)}; this version knows {', '.join(_SUBJECTS)}")
+    for section, keys in {**_NEEDED, what: _SUBJECTS[what]}.items():
         content = manifest.get(section) if section else manifest
         if not isinstance(content, dict):
             raise ValueError(f"{section!r} is not an object")
         for key, kind in keys.items():
             _check_value(f"{section}.{key}".lstrip("."), content.get(key, _MISSING), kind)
+    _check_taken(manifest)
+    if what == DATABASE:
+        _check_database(manifest["database"])
+    encryption.extension(manifest["archive"].get("encryption"))
+    if not _SHA256.fullmatch(manifest["archive"]["sha256"]):
+        raise ValueError(f"'archive.sha256' is {_shown(manifest['archive']['sha256'])}")
+    if not names.is_backup_id(manifest["id"]):
+        raise ValueError(f"'id' is {_shown(manifest['id'])}")
+
+
+def _check_taken(manifest: dict[str, Any]) -> None:
+    """Raise ValueError for a key that needn't be there and is of the wrong type."""
     for section, keys in _TAKEN.items():
         content = manifest.get(section, {})
         if not isinstance(content, dict):
@@ -88,11 +115,17 @@ def _check(manifest: Any) -> None:
         for key, kind in keys.items():
             if key in content:
                 _check_value(f"{section}.{key}", content[key], kind)
-    encryption.extension(manifest["archive"].get("encryption"))
-    if not _SHA256.fullmatch(manifest["archive"]["sha256"]):
-        raise ValueError(f"'archive.sha256' is {_shown(manifest['archive']['sha256'])}")
-    if not names.is_backup_id(manifest["id"]):
-        raise ValueError(f"'id' is {_shown(manifest['id'])}")
+
+
+def _check_database(database: dict[str, Any]) -> None:
+    """Raise ValueError unless the lists hold names and dumps."""
+    if not all(isinstance(name, str) for name in database["databases"]):
+        raise ValueError("'database.databases' holds something else than strings")
+    for dump in database["dumps"]:
+        if not isinstance(dump, dict):
+            raise ValueError("'database.dumps' holds something else than objects")
+        for key, expected in _DUMP.items():
+            _check_value(f"database.dumps.{key}", dump.get(key, _MISSING), expected)
 
 
 def _check_value(key: str, value: Any, kind: type | tuple[type, ...]) -> None:
@@ -110,6 +143,13 @@ def _shown(value: Any) -> str:
     """A value for a line of text, and not too much of it."""
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def subject(manifest: dict[str, Any]) -> str:
+    """The name of the folder that a backup is in: that of the volume, or one of a container's databases."""
+    if manifest["kind"] == DATABASE:
+        return names.DATABASE + str(manifest["database"]["container"])
+    return str(manifest["volume"]["name"])
 
 
 def order(manifest: dict[str, Any]) -> tuple[str, int]:

@@ -10,8 +10,12 @@ from datetime import datetime, timezone
 
 from .errors import UsageError
 
+#: What the name of a folder of database backups begins with, before that of the container. No volume's name has it.
+DATABASE = "database@"
+
 # Docker's own rule for volume names (moby: daemon/names), and short enough for one path component.
 _COMPONENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_LONGEST = 255
 _ID = re.compile(r"(\d{8}T\d{6}Z)(?:-([2-9]|[1-9]\d{1,5}))?", re.ASCII)
 _STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -27,6 +31,24 @@ def path_component(what: str, name: str) -> str:
             "digits, '_', '.' and '-' (at most 255), because it becomes a folder of the repository"
         )
     return name
+
+
+def folder(name: str) -> str:
+    """Return ``name`` if it is that of a folder of backups, a volume's or DATABASE and a container's, else raise
+    UsageError."""
+    if not name.startswith(DATABASE):
+        return path_component("volume", name)
+    path_component("container", name[len(DATABASE) :])
+    if len(name) > _LONGEST:
+        raise UsageError(f"container name {name[len(DATABASE) :]!r} is too long for a folder of the repository")
+    return name
+
+
+def described(folder_name: str) -> str:
+    """What the backups in a folder are of, in words."""
+    if folder_name.startswith(DATABASE):
+        return f"the databases in container {folder_name[len(DATABASE) :]}"
+    return f"volume {folder_name}"
 
 
 def utc_now() -> datetime:

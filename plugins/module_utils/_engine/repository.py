@@ -31,8 +31,9 @@ class Directory:
         self.read_only = read_only
 
     def folder(self, host: str, volume: str) -> str:
-        """The directory of one volume's backups. Raise UsageError for a name that can't be part of a path."""
-        return os.path.join(self.root, names.path_component("host", host), names.path_component("volume", volume))
+        """The directory of one volume's backups, or of a container's databases, see names.folder. Raise UsageError for
+        a name that can't be part of a path."""
+        return os.path.join(self.root, names.path_component("host", host), names.folder(volume))
 
     def check(self) -> bool:
         """Whether the repository exists yet. Raise RepositoryError if it can't be used, as far as that can be told
@@ -101,7 +102,7 @@ class Directory:
                 data = file.read()
         except FileNotFoundError:
             raise RepositoryError(
-                f"repository {self.root} has no backup {backup_id} of volume {volume} from host {host}"
+                f"repository {self.root} has no backup {backup_id} of {names.described(volume)} from host {host}"
             ) from None
         except OSError as error:
             raise RepositoryError(f"manifest {path} can't be read: {reason(error)}") from error
@@ -121,7 +122,7 @@ class Directory:
 
     def archive(self, manifest: dict[str, Any]) -> str:
         """The path of a backup's archive."""
-        return os.path.join(self.folder(manifest["host"], manifest["volume"]["name"]), manifest["archive"]["file"])
+        return os.path.join(self.folder(manifest["host"], manifests.subject(manifest)), manifest["archive"]["file"])
 
     def begin(self, host: str, volume: str, extension: str, when: datetime, lock_timeout: float = 0) -> Publication:
         """Take the volume's lock, claim an identifier for a backup that starts at ``when`` (UTC), and open its archive.

@@ -90,6 +90,11 @@ def restore(
     volumes.require_local(client)
     names.path_component("volume", volume)
     repository.folder(host, source or volume)  # names first
+    if (source or volume).startswith(names.DATABASE):
+        raise UsageError(
+            f"{source} holds backups of databases, which are no volume's files; restore them with "
+            "docker_database_restore; nothing was changed"
+        )
     repository.require_there()
     manifest, warnings = choose(repository, host, source or volume, backup, before)
     if backup == LATEST and before is None:
@@ -167,8 +172,8 @@ def choose(
         why = f" ({'; '.join(problems)})" if problems else ""
         when = f" from before {names.iso(before)}" if before is not None else ""
         raise RepositoryError(
-            f"repository {repository.root} has no complete backup of volume {source} from host {host}{when}{why}; "
-            "check the repository, host and source_volume; nothing was changed"
+            f"repository {repository.root} has no complete backup of {names.described(source)} from host "
+            f"{host}{when}{why}; check the repository, host and {_option(source)}; nothing was changed"
         )
     return found[0], problems + _of_the_future(found, names.utc_now())
 
@@ -182,6 +187,11 @@ def _of_the_future(found: list[dict[str, Any]], now: datetime) -> list[str]:
     instead = f"; the newest one that isn't: {past[0]}" if past else ""
     what = f"backup {newest} is restored as the newest one, and is dated in the future"
     return [f"{what}: a clock was wrong when it was made, or is wrong now{instead}"]
+
+
+def _option(source: str) -> str:
+    """The option that names the source of a restore."""
+    return "source_container" if source.startswith(names.DATABASE) else "source_volume"
 
 
 def _require_other_folder(safety: Safety | None, volume: str, folder: str) -> None:

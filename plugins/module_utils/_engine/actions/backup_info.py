@@ -28,14 +28,15 @@ def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
     decryption = Decryption.parse(params["decryption"])
     found = inventory(options.repository(params, check=check), host=params["host"], volumes=params["volumes"])
     if params["verify"] == "archive":
-        for manifest in found.backups:
+        for manifest in found.backups + found.databases:
             verify(manifest, decryption)
     return Report(
         changed=False,
         values={
             "backups": [options.essentials(manifest) for manifest in found.backups],
+            "databases": [options.essentials(manifest) for manifest in found.databases],
             "incomplete": found.incomplete,
             "foreign": found.foreign,
         },
-        failure="; ".join(manifest["error"] for manifest in found.backups if manifest.get("error")) or None,
+        failure="; ".join(one["error"] for one in found.backups + found.databases if one.get("error")) or None,
     )
