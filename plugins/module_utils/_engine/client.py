@@ -157,6 +157,13 @@ class Client:
             made = self._api.exec_create(container, list(argv), user=user or "")["Id"]
             return made, self._api.exec_start(made, stream=True)
 
+    def attached(self, container: str, argv: Sequence[str], user: str | None) -> tuple[str, Any]:
+        """Start a command in a running container; return the identifier of the execution, and the SDK's object around
+        the socket that leads to it: what is sent is its input, its output and errors come back in the API's frames."""
+        with self._explained(f"run a command in the container {container}"):
+            made = self._api.exec_create(container, list(argv), stdin=True, user=user or "")["Id"]
+            return made, self._api.exec_start(made, socket=True)
+
     def executed(self, execution: str) -> dict[str, Any]:
         """All about an execution: ``Running``, ``ExitCode``, ``Pid`` (on the host)."""
         with self._explained("inspect an execution"):

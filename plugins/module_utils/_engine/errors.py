@@ -56,6 +56,10 @@ class ContainerError(DrydockError):
     """A container can't be stopped, paused or brought back, or a command in it failed."""
 
 
+class DatabaseError(DrydockError):
+    """A database server can't do what is asked of it, or what is asked for isn't there."""
+
+
 class StateError(DrydockError):
     """The journal, or other state that we keep on the host, can't be read or written."""
 

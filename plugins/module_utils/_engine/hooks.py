@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ from typing import Any
 
 from .client import Client
 from .errors import ContainerError, DaemonError, UsageError, redact
+from .execution import kill
 
 _KEPT = 4096
 # Docker's own rule for the names of containers.
@@ -80,7 +79,7 @@ def run(client: Client, hook: Hook, timeout: float, proceed: Callable[[], object
                     f"{_quoted(said)}; give a longer exec_timeout"
                 )
     except BaseException:
-        _kill(client, execution)
+        kill(client, execution)
         raise
     status = client.executed(execution)["ExitCode"]
     if status != 0:
@@ -93,13 +92,6 @@ def _collect(printed: Sequence[bytes], said: bytearray) -> None:
         for piece in printed:
             said += piece
             del said[:-_KEPT]
-
-
-def _kill(client: Client, execution: str) -> None:
-    with contextlib.suppress(DaemonError, OSError):
-        facts = client.executed(execution)
-        if facts["Running"] and facts["Pid"]:
-            os.kill(facts["Pid"], signal.SIGKILL)
 
 
 def _quoted(said: bytearray) -> str:
