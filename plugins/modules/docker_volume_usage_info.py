@@ -19,25 +19,6 @@ description:
   - How long a volume has been without references is known from earlier runs of
     M(drydock.volumes.volume_prune_orphans) on the same target. This module doesn't write that record.
 options:
-  selector:
-    description:
-      - Which volumes to list. All by default.
-      - A volume is listed if its name matches one of O(selector.names) and it has all of O(selector.labels), as far
-        as these are given, and if nothing in O(selector.exclude) matches its name.
-    type: dict
-    suboptions:
-      names:
-        description: Shell patterns of names, such as V(shop_*).
-        type: list
-        elements: str
-      labels:
-        description: Labels that the volumes themselves have, C(key) or C(key=value).
-        type: list
-        elements: str
-      exclude:
-        description: Shell patterns of the names of volumes to leave out.
-        type: list
-        elements: str
   sizes:
     description:
       - Whether to measure the volumes, side by side, on the Docker host itself and as root.
@@ -59,35 +40,8 @@ options:
       - The name of the folder in O(repository) that holds the host's backups.
       - The target's own host name by default.
     type: str
-  grace:
-    description:
-      - How long a volume must have been seen without references to be an orphan, such as V(12h), V(7d) or V(3m)
-        (months).
-    type: str
-    default: 7d
-  protect:
-    description: The volumes that are protected, as in M(drydock.volumes.volume_prune_orphans).
-    type: dict
-    suboptions:
-      names:
-        description: Shell patterns of names.
-        type: list
-        elements: str
-      labels:
-        description: Labels that the volumes have, C(key) or C(key=value).
-        type: list
-        elements: str
-      projects:
-        description: Shell patterns of the names of Compose projects and swarm stacks.
-        type: list
-        elements: str
-  gone_projects:
-    description:
-      - Shell patterns of the names of Compose projects and swarm stacks that are no more, and not just down, as in
-        M(drydock.volumes.volume_prune_orphans).
-    type: list
-    elements: str
 extends_documentation_fragment:
+  - drydock.volumes._orphans
   - drydock.volumes._docker
   - drydock.volumes._attributes
 attributes:

@@ -25,25 +25,6 @@ description:
     which Docker refuses for a volume that a container has taken meanwhile.
   - C(docker volume prune) isn't used.
 options:
-  selector:
-    description:
-      - Which volumes may be removed.
-      - A volume may be if its name matches one of O(selector.names) and it has all of O(selector.labels), as far
-        as these are given, and if nothing in O(selector.exclude) matches its name.
-    type: dict
-    suboptions:
-      names:
-        description: Shell patterns of names, such as V(ci-*).
-        type: list
-        elements: str
-      labels:
-        description: Labels that the volumes themselves have, C(key) or C(key=value).
-        type: list
-        elements: str
-      exclude:
-        description: Shell patterns of the names of volumes to leave out.
-        type: list
-        elements: str
   anonymous:
     description: Whether volumes may be removed whose name Docker made up.
     type: bool
@@ -53,39 +34,6 @@ options:
       - Whether volumes may be removed that somebody gave a name.
       - By default only where O(selector.names) or O(selector.labels) say which.
     type: bool
-  grace:
-    description:
-      - How long a volume must have been seen without references, such as V(12h), V(7d) or V(3m) (months).
-      - With V(0h) a volume needn't have been seen before.
-    type: str
-    default: 7d
-  protect:
-    description:
-      - Volumes that are never removed.
-      - The label C(drydock.protect=true) of a volume protects it whatever a task says. Any other value than C(false),
-        C(no), C(off) and C(0) does so too.
-    type: dict
-    suboptions:
-      names:
-        description: Shell patterns of names.
-        type: list
-        elements: str
-      labels:
-        description: Labels that the volumes have, C(key) or C(key=value).
-        type: list
-        elements: str
-      projects:
-        description: Shell patterns of the names of Compose projects and swarm stacks.
-        type: list
-        elements: str
-  gone_projects:
-    description:
-      - Shell patterns of the names of Compose projects and swarm stacks that are no more.
-      - The volumes of a Compose project or a swarm stack that has a container or a service on this host, in any state,
-        are protected. Where it has none, it may be down only (C(docker compose down) removes all of its containers),
-        which looks just like one that was given up. Its volumes are kept unless a pattern here matches the project.
-    type: list
-    elements: str
   backup_to:
     description:
       - Back each volume up before it is removed, and read the archive back. A volume whose backup fails, or whose files
@@ -146,6 +94,7 @@ options:
     type: float
     default: 600
 extends_documentation_fragment:
+  - drydock.volumes._orphans
   - drydock.volumes._mounts
   - drydock.volumes._docker
   - drydock.volumes._attributes
