@@ -25,9 +25,9 @@ class Snapshot:
     """What there is at one moment. ``daemon`` identifies the engine, ``containers`` (in any state) and ``services`` are
     the API's JSON. ``real`` has, for the paths that containers bind, those without symlinks, and ``mounted`` this
     host's mount points; both are empty for a daemon elsewhere. ``marks`` change when a volume is made anew under its
-    name, and ``shared`` are the volumes that other hosts see too. ``blind`` says why there may be users that can't be
-    seen, None if there can't be. ``swarm`` is what the engine says of the one it is in, ``notes`` are for the
-    operator."""
+    name: they are its ``CreatedAt``, which serves for nothing else, since writes move it too. ``shared`` are the
+    volumes that other hosts see too. ``blind`` says why there may be users that can't be seen, None if there can't be.
+    ``swarm`` is what the engine says of the one it is in, ``notes`` are for the operator."""
 
     daemon: str
     volumes: Mapping[str, Volume]
