@@ -125,6 +125,11 @@ backups:
       type: dict
       returned: always
       sample: {quiesce: stop, containers: [pg], downtime_seconds: 2.7}
+    purpose:
+      description: V(before_removal) for one that M(drydock.volumes.volume_prune_orphans) made of what it removed.
+      type: str
+      returned: for such backups
+      sample: before_removal
     verified:
       description:
         - How the archive was verified now, V(archive) or V(checksum), or V(none) if it is damaged.

@@ -21,6 +21,8 @@ from ansible_collections.drydock.volumes.plugins.modules import (
     docker_volume_clone,
     docker_volume_layout,
     docker_volume_restore,
+    docker_volume_usage_info,
+    volume_prune_orphans,
 )
 from tests.unit.fake_daemon import FakeDaemon
 from tests.unit.helpers import needs_root
@@ -46,12 +48,15 @@ RESTORE = {"volume": "a", "repository": "/nowhere/r", "docker_host": "unix:///no
 ARCHIVE = {"volume": "a", "archive": "/nowhere/a.tar", "docker_host": "unix:///nowhere/docker.sock"}
 CLONE = {"source": "a", "target": "b", "docker_host": "unix:///nowhere/docker.sock"}
 LAYOUT = {"volumes": [{"name": "a1"}], "docker_host": "unix:///nowhere/docker.sock"}
+NOWHERE = {"docker_host": "unix:///nowhere/docker.sock"}
 MODULES = [
     pytest.param(docker_volume_backup, BACKUP, id="backup"),
     pytest.param(docker_volume_clone, CLONE, id="clone"),
     pytest.param(docker_volume_layout, LAYOUT, id="layout"),
     pytest.param(docker_volume_restore, RESTORE, id="restore"),
     pytest.param(docker_volume_restore, ARCHIVE, id="restore of an archive"),
+    pytest.param(docker_volume_usage_info, NOWHERE, id="usage"),
+    pytest.param(volume_prune_orphans, NOWHERE, id="prune"),
 ]
 
 
@@ -138,6 +143,17 @@ MODULES = [
             {**RESTORE, "staging": False, "safety_backup": {"repository": "safety"}},
             "repository 'safety' is not an absolute path",
         ),
+        (docker_volume_usage_info, {"grace": "1 week"}, "grace is '1 week'; give a duration"),
+        (docker_volume_usage_info, {"repository": "relative"}, "repository 'relative' is not an absolute path"),
+        (docker_volume_usage_info, {"selector": {"names": [""]}}, "names has an empty pattern"),
+        (volume_prune_orphans, {"grace": "-1d"}, "grace is '-1d'; give a duration"),
+        (volume_prune_orphans, {"max_remove": -1}, "max_remove is -1; it must be 0 or more"),
+        (volume_prune_orphans, {"max_remove_percent": 101}, "max_remove_percent is 101; it must be from 0 to 100"),
+        (volume_prune_orphans, {"gone_projects": [""]}, "shell globs and labels that aren't empty"),
+        (volume_prune_orphans, {"anonymous": False}, "anonymous and named are both false"),
+        (volume_prune_orphans, {"anonymous": False, "selector": {"exclude": ["x"]}}, "are both false"),
+        (volume_prune_orphans, {"backup_to": {"host": "db1"}}, "missing required arguments: repository"),
+        (volume_prune_orphans, {"backup_to": {"repository": "r"}}, "repository 'r' is not an absolute path"),
     ],
 )
 def test_wrong_arguments(run: Run, module: t.Any, options: dict[str, t.Any], text: str) -> None:

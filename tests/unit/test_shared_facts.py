@@ -9,7 +9,8 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.drydock.volumes.plugins.doc_fragments import _docker, _repository
+from ansible_collections.drydock.volumes.plugins.doc_fragments import _docker, _orphans, _repository
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.actions.usage_info import ORPHANS
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.options import DOCKER, ENVIRONMENT, REPOSITORY
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.version import VERSION
 from tests.unit.helpers import CHECKOUT
@@ -17,6 +18,7 @@ from tests.unit.helpers import CHECKOUT
 SPECS = [
     pytest.param(_docker, DOCKER, id="docker"),
     pytest.param(_repository, REPOSITORY, id="repository"),
+    pytest.param(_orphans, ORPHANS, id="orphans"),
 ]
 
 

@@ -38,7 +38,7 @@ class Settings:
     that changed while they were read, or couldn't be read. ``verify`` is none, archive or restore; the last one needs
     room in the directory ``scratch``, and both need ``decryption`` where the archive is encrypted for keys that this
     host doesn't have. With ``require_mounted`` the repository mustn't be on the root file system. ``helper_image`` is
-    for mounts.reach. Times are in seconds.
+    for mounts.reach. ``purpose`` is for the manifest. Times are in seconds.
     """
 
     compression: str = "zstd"
@@ -61,6 +61,7 @@ class Settings:
     require_match: bool = False
     require_mounted: bool = False
     helper_image: str | None = None
+    purpose: str | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for settings that can't go together."""
@@ -129,6 +130,7 @@ def backup(
         lock_timeout=settings.lock_timeout,
         stall_timeout=settings.stall_timeout,
         proceed=workers.proceed,
+        purpose=settings.purpose,
         result=result,
     )
     with mounts.reach(client, found, settings.helper_image) as places:

@@ -225,10 +225,19 @@ class Client:
                 found[str(plugin["Name"])] = bool(plugin.get("Enabled"))
         return found
 
+    def information(self) -> dict[str, Any]:
+        """What the daemon says of itself: ``ID``, ``Swarm``, ``SecurityOptions`` and more."""
+        with self._explained("read the daemon's information"):
+            return dict(self._api.info())
+
+    def services(self) -> list[dict[str, Any]]:
+        """Every service of the swarm. Only its managers answer."""
+        with self._explained("list services"):
+            return list(self._api.services())
+
     def user_namespaces(self) -> bool:
         """Whether the daemon remaps user ids (userns-remap), so that owners on disk are shifted."""
-        with self._explained("read the daemon's information"):
-            return any("userns" in option for option in self._api.info().get("SecurityOptions") or [])
+        return any("userns" in option for option in self.information().get("SecurityOptions") or [])
 
     def close(self) -> None:
         """Close the connections."""

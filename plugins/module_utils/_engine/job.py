@@ -99,6 +99,7 @@ class Means:
     lock_timeout: float
     stall_timeout: float
     proceed: Callable[[], object]
+    purpose: str | None
     result: Result
 
 
@@ -335,6 +336,7 @@ class Job:
             "id": None,
             "host": means.host,
             "kind": "volume",
+            **({"purpose": means.purpose} if means.purpose else {}),
             "volume": self.volume.description(),
             "archive": {
                 "file": None,

@@ -70,9 +70,7 @@ def write(undo: dict[str, Any]) -> Entry:
     path = os.path.join(folder, secrets.token_hex(8) + _ENTRY)
     descriptor = -1
     try:
-        if not os.path.isdir(STATE):
-            os.makedirs(STATE, mode=0o700, exist_ok=True)
-            publication.sync(os.path.dirname(os.path.abspath(STATE)))
+        make_state()
         publication.make_directory(folder)
         descriptor = _put(path, undo)
         publication.sync(folder)
@@ -83,6 +81,13 @@ def write(undo: dict[str, Any]) -> Entry:
                 os.unlink(path)
         raise StateError(f"the journal in {folder} can't be written: {reason(error)}; nothing was stopped") from error
     return Entry(path, descriptor, undo)
+
+
+def make_state() -> None:
+    """Make the directory that all state is in, over a crash too. Raise OSError if that can't be had."""
+    if not os.path.isdir(STATE):
+        os.makedirs(STATE, mode=0o700, exist_ok=True)
+        publication.sync(os.path.dirname(os.path.abspath(STATE)))
 
 
 def _put(path: str, undo: dict[str, Any]) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .client import DEFAULT_SOCKET, Client, Connection
+from .encryption import EXTENSIONS
 from .quiesce import Limits
 from .repository import Directory
 from .safety import Safety
@@ -72,6 +73,19 @@ DECRYPTION: dict[str, dict[str, Any]] = {
     "decryption": {
         "type": "dict",
         "options": {"identity_file": {"type": "path"}, "passphrase_file": {"type": "path"}},
+    },
+}
+
+#: How archives are encrypted. Modules document it themselves.
+ENCRYPTION: dict[str, dict[str, Any]] = {
+    "encryption": {
+        "type": "dict",
+        "options": {
+            "method": {"type": "str", "choices": list(EXTENSIONS), "required": True},
+            "recipients": {"type": "list", "elements": "str"},
+            "recipients_file": {"type": "list", "elements": "path"},
+            "passphrase_file": {"type": "path"},
+        },
     },
 }
 

@@ -113,6 +113,12 @@ def select(known: Mapping[str, dict[str, Any]], containers: Sequence[dict[str, A
     ]
 
 
+def matches(name: str, labels: Mapping[str, str], selector: Selector) -> bool:
+    """Whether ``selector`` means a volume by its name and its own labels, whatever ``drydock.backup`` says of it."""
+    wanted = [_split(label) for label in selector.labels]
+    return _named(name, selector) and all(key in labels and value in (None, labels[key]) for key, value in wanted)
+
+
 def _split(label: str) -> tuple[str, str | None]:
     """A label's key and its value, None if only the key is asked for."""
     key, equals, value = label.partition("=")

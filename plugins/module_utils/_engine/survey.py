@@ -38,7 +38,7 @@ class Survey:
     """What a walk found: ``entries`` (the root counts; sockets don't, no archive holds them), the ``bytes`` that its
     regular files have by their size (each inode once), those ``allocated`` on disk, how many paths are ``too_long`` for
     tar to restore, the ``fingerprint`` (hex; None if not all could be looked at), and the ``latest`` time at which any
-    of it was changed (ctime, in nanoseconds)."""
+    of it was changed (ctime, in nanoseconds). ``files`` are the regular ones, each name of one counted."""
 
     entries: int
     bytes: int
@@ -46,6 +46,7 @@ class Survey:
     too_long: int
     fingerprint: str | None
     latest: int
+    files: int = 0
 
     def steady_since(self, moment: int) -> bool:
         """Whether nothing that is there was changed after ``moment`` (nanoseconds since the epoch, by this host)."""
@@ -124,12 +125,12 @@ def survey(tree: str, walk: _Walk | None = None) -> Survey:
         raise VolumeError(f"{tree}: {where!r} can't be read: {reason(error)}") from error
     finally:
         os.close(root)
-    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, walk.fingerprint(), walk.latest)
+    return Survey(walk.entries, walk.bytes, walk.allocated, walk.too_long, walk.fingerprint(), walk.latest, walk.files)
 
 
 class _Walk:
     def __init__(self, *, tolerant: bool = False) -> None:
-        self.entries = self.bytes = self.allocated = self.too_long = self.digest = self.latest = 0
+        self.entries = self.bytes = self.allocated = self.too_long = self.digest = self.latest = self.files = 0
         self.stopped = False
         self.tolerant = tolerant
         self.complete = True
@@ -159,6 +160,7 @@ class _Walk:
             self.too_long += 1
         if not stat.S_ISREG(mode):
             return
+        self.files += 1
         if links > 1:
             if inode in self._linked:
                 return

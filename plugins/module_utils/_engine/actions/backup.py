@@ -11,7 +11,7 @@ from typing import Any
 from .. import options, verification
 from ..backup import Settings, backup
 from ..codecs import CODECS
-from ..encryption import EXTENSIONS, Decryption, Encryption
+from ..encryption import Decryption, Encryption
 from ..grouping import METHODS
 from ..hooks import Hook
 from ..job import Result
@@ -74,15 +74,7 @@ SPEC = Spec(
         **options.STALL_TIMEOUT,
         "compression": {"type": "str", "choices": list(CODECS), "default": "zstd"},
         "compression_level": {"type": "int"},
-        "encryption": {
-            "type": "dict",
-            "options": {
-                "method": {"type": "str", "choices": list(EXTENSIONS), "required": True},
-                "recipients": {"type": "list", "elements": "str"},
-                "recipients_file": {"type": "list", "elements": "path"},
-                "passphrase_file": {"type": "path"},
-            },
-        },
+        **options.ENCRYPTION,
         "retention": RETENTION,
         "lock_timeout": {"type": "float", "default": 0},
         **options.MOUNTS,
