@@ -35,7 +35,7 @@ Run = c.Callable[..., dict[str, t.Any]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     # ansible-core 2.19 takes this process for a controller once a test has imported a filter
-    with contextlib.suppress(ImportError):
+    with contextlib.suppress(ImportError, AttributeError):
         monkeypatch.setattr("ansible.module_utils._internal.is_controller", False)
 
     def run(main: c.Callable[[], None], **options: t.Any) -> dict[str, t.Any]:
