@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write each role's README.md out of its meta/argument_specs.yml, which says all there is to say about its variables.
 
-Usage: python tools/role_readmes.py [--check] [ROLE …]; with --check nothing is written, and an outdated README is an error.
+Usage: python tools/role_readmes.py [--check] [ROLE …]; with --check nothing is written, and an outdated README is an
+error.
 """
 
 from __future__ import annotations
