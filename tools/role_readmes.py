@@ -1,9 +1,9 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Write each role's README.md out of its meta/argument_specs.yml, which says all there is to say about its variables.
 
-Usage: tools/role_readmes.py [--check] [ROLE …]; with --check nothing is written, and an outdated README is an error.
+Usage: python tools/role_readmes.py [--check] [ROLE …]; with --check nothing is written, and an outdated README is an
+error.
 """
 
 from __future__ import annotations
@@ -129,7 +129,10 @@ def main() -> int:
         if file.exists() and file.read_text(encoding="utf-8") == text:
             continue
         if arguments.check:
-            print(f"roles/{role}/README.md isn't what its spec says: tools/role_readmes.py {role}", file=sys.stderr)
+            print(
+                f"roles/{role}/README.md isn't what its spec says: .venv/bin/python tools/role_readmes.py {role}",
+                file=sys.stderr,
+            )
             wrong += 1
         else:
             file.write_text(text, encoding="utf-8")

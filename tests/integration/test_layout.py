@@ -248,7 +248,7 @@ def test_an_empty_volume_is_recreated_without_a_further_word(
 
 def test_what_containers_refer_to_stays(engine: Engine, modules: Modules) -> None:
     running, stopped, by_path = engine.volume(), engine.volume(), engine.volume()
-    names = [engine.name() for _ in range(3)]
+    names = [engine.name() for _number in range(3)]
     engine.run(running, name=names[0])
     engine.run(stopped, name=names[1], start=False)
     engine.run(str(engine.path(by_path)), name=names[2])
@@ -338,7 +338,7 @@ def test_wrong_options_are_told_before_anything_is_made(
 
 def test_many_volumes_cost_as_many_reads_as_one(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
     """The daemon doesn't tell what it was asked: look at the system calls that ask."""
-    volumes = [{"name": engine.name()} for _ in range(15)]
+    volumes = [{"name": engine.name()} for _number in range(15)]
     volumes += [{"name": engine.name(), "device_path": str(work / str(number))} for number in range(5)]
 
     def reads(*volumes: dict[str, t.Any]) -> list[str]:
