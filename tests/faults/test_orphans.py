@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F50-F58: volumes that look unused and aren't, and runs that must not remove what they were about to.
+"""Volumes that look unused and aren't, and runs that must not remove what they were about to.
 
+That is F50, F51, F52, F53, F54, F55, F56, F57 and F58.
 A swarm's services (F51) are in tests/integration/test_orphans_host.py.
 """
 
