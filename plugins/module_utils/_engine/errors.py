@@ -44,6 +44,10 @@ class VolumeError(DrydockError):
     """A volume doesn't exist, or its files can't be reached or used as asked."""
 
 
+class DiskError(DrydockError):
+    """A disk isn't there, or can't be prepared as asked."""
+
+
 class RepositoryError(DrydockError):
     """The repository can't be read or written, or doesn't hold what was asked for."""
 
