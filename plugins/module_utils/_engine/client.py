@@ -235,6 +235,12 @@ class Client:
         with self._explained("list services"):
             return list(self._api.services())
 
+    def labelled_volumes(self, label: str) -> list[str]:
+        """The names of the volumes that have ``label``."""
+        with self._explained("list volumes"):
+            answer = self._api.volumes(filters={"label": label})
+        return [volume["Name"] for volume in answer.get("Volumes") or []]
+
     def user_namespaces(self) -> bool:
         """Whether the daemon remaps user ids (userns-remap), so that owners on disk are shifted."""
         return any("userns" in option for option in self.information().get("SecurityOptions") or [])

@@ -38,7 +38,7 @@ _HURRY = 5
 def sweep(client: Client, note: Callable[[str], object]) -> None:
     """Remove the holders of dead runs. ``note`` which one couldn't be: it is in nobody's way."""
     for name in client.labelled(LABEL):
-        with _held(name) as free:
+        with held(name) as free:
             if free:
                 _remove(client, name, note, _HURRY)
 
@@ -55,7 +55,7 @@ def holding(
     removed at the end: what was done in the context is done all the same.
     """
     name = f"drydock-holder-{secrets.token_hex(6)}"
-    with _held(name):
+    with held(name):
         timeout = None
         try:
             binds = [f"{volume}:/volumes/{number}:ro,nocopy" for number, volume in enumerate(volumes)]
@@ -83,7 +83,7 @@ def _remove(client: Client, name: str, note: Callable[[str], object], timeout: i
 
 
 @contextlib.contextmanager
-def _held(name: str) -> Iterator[bool]:
+def held(name: str) -> Iterator[bool]:
     """Hold the flock that says that the maker of the holder ``name`` lives. Yield whether nobody else has it."""
     path = os.path.join(DIRECTORY, name)
     try:
