@@ -22,6 +22,10 @@ if [ ! -t 1 ]; then
     export NO_COLOR=1 ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0 PY_COLORS=0
 fi
 
+# The guests, hosts with their own kernel, take a minute to boot: only where a scenario asks for them. They end with us.
+if [ $# -gt 0 ] && ! grep -qs 'guest' "molecule/$1"/*.yml; then export MOLECULE_GUESTS=none; fi
+export MOLECULE_KEEPER=$$
+
 # Molecule's own memory of a crashed run would have it skip the creation of hosts: it starts without any.
 MOLECULE_EPHEMERAL_DIRECTORY=$(mktemp -d)
 export MOLECULE_EPHEMERAL_DIRECTORY

@@ -10,34 +10,27 @@ from __future__ import annotations
 
 import collections.abc as c
 import contextlib
-import fcntl
-import ipaddress
 import json
 import os
 import pathlib
-import random
 import secrets
 import shutil
 import signal
-import struct
 import subprocess
 import tempfile
 import time
 import types
 import typing as t
 
+from tests.hosts.machine import Machine, free_network, new_key, tap
+
 HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 BIN = CHECKOUT / ".venv" / "bin"
 COLLECTIONS = CHECKOUT / ".venv" / "collections"
 
-MEMORY = "768M"
 # Seconds. A guest is up in 20 on a machine that does nothing else.
 _BUILD, _BOOT = 600, 180
-# include/uapi/linux/if_tun.h: TUNSETIFF, and IFF_TAP | IFF_NO_PI
-_TUNSETIFF, _TAP = 0x400454CA, 0x1002
-# For tests between networks (RFC 2544): nobody routes these addresses.
-_ADDRESSES = ipaddress.ip_network("198.18.0.0/15")
 
 _SSH = """\
 Host guest
@@ -76,6 +69,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         self._stack = contextlib.ExitStack()
         self._playbooks = 0
         self._name = f"drydock{secrets.token_hex(3)}"
+        self._console = pathlib.Path()
 
     def __enter__(self) -> t.Self:
         image = subprocess.run(
@@ -100,8 +94,8 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
 
     def console(self) -> str:
         """The last lines that the guest's kernel and systemd printed."""
-        with contextlib.suppress(FileNotFoundError):
-            text = (self._work / "console").read_text("utf-8", "replace")
+        with contextlib.suppress(OSError):
+            text = self._console.read_text("utf-8", "replace")
             return "\n".join(text.splitlines()[-40:])
         return "(none)"
 
@@ -173,31 +167,16 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
 
     def _start(self, image: str, stack: contextlib.ExitStack) -> None:
         work = self._work
-        outside, address = _addresses()
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", work / "key"], check=True)
-        key = (work / "key.pub").read_text().split()[1]
+        network = free_network(prefix=30)
+        outside, address = (str(host) for host in network.hosts())
+        key = new_key(work / "key")
         (work / "ssh_config").write_text(_SSH.format(address=address, work=work))
         (work / "ansible.cfg").write_text(_ANSIBLE.format(collections=COLLECTIONS, work=work))
         (work / "inventory.ini").write_text(_INVENTORY)
-        with open(work / "console", "wb") as console, _tap(self._name, outside) as tap:
-            guest = subprocess.Popen(
-                [
-                    # Its helper processes go with it, and it goes with us, by the kernel's hand.
-                    *("setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "linux.uml"),
-                    *(f"mem={MEMORY}", f"umid={self._name}", f"uml_dir={work}"),
-                    *(f"ubd0={work}/disk.cow,{image}", "root=/dev/ubda", "rw"),
-                    *("con=null", "con0=null,fd:1", "ssl=null"),
-                    f"vec0:transport=fd,fd={tap},vec=0",
-                    *(f"drydock.address={address}/30", f"drydock.key={key}", f"systemd.hostname={self._name}"),
-                ],
-                cwd=work,
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": _memory(work)},
-                pass_fds=[tap],
-                start_new_session=True,
-            )
+        with tap(self._name, address=f"{outside}/30") as descriptor:
+            machine = Machine(self._name, work, image, descriptor, f"{address}/30", key)
+            self._console = machine.console
+            guest = machine.start()
         stack.callback(_kill, guest)
         deadline = time.monotonic() + _BOOT
         self._until(guest, deadline, lambda: self.ssh("true", timeout=30).returncode == 0)
@@ -213,7 +192,7 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         ready = "docker version && systemctl is-active nfs-server"
         self._until(guest, deadline, lambda: self.ssh(ready, timeout=60).returncode == 0)
         # Its blocks go with the guest, also if nobody gets to remove it.
-        (work / "disk.cow").unlink()
+        machine.cow.unlink()
 
     def _until(self, guest: subprocess.Popen[bytes], deadline: float, condition: c.Callable[[], bool]) -> None:
         """Wait for something in the course of the boot."""
@@ -229,44 +208,6 @@ class Guest(contextlib.AbstractContextManager["Guest"]):
         """What ansible-playbook needs to know; it takes no settings from, and leaves nothing in, the user's home."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         return {**kept, "ANSIBLE_CONFIG": str(self._work / "ansible.cfg"), "PATH": f"{BIN}:{os.environ['PATH']}"}
-
-
-def _addresses() -> tuple[str, str]:
-    """The two addresses of a network that no interface here has: ours, and the guest's."""
-    shown = subprocess.run(["ip", "-json", "-4", "address"], check=True, capture_output=True, text=True).stdout
-    taken = [
-        ipaddress.ip_network(f"{address['local']}/{address['prefixlen']}", strict=False)
-        for link in json.loads(shown)
-        for address in link["addr_info"]
-    ]
-    while True:
-        first = int(_ADDRESSES.network_address) + 4 * random.randrange(_ADDRESSES.num_addresses // 4)
-        network = ipaddress.ip_network((first, 30))
-        if not any(network.overlaps(other) for other in taken):
-            ours, theirs = network.hosts()
-            return str(ours), str(theirs)
-
-
-@contextlib.contextmanager
-def _tap(name: str, address: str) -> c.Iterator[int]:
-    """A tap with our address, as a descriptor. It is there until the last process that has the descriptor ends."""
-    descriptor = os.open("/dev/net/tun", os.O_RDWR)
-    try:
-        fcntl.ioctl(descriptor, _TUNSETIFF, struct.pack("16sH22x", name.encode(), _TAP))
-        # The guest takes an interface that is down for a broken one.
-        subprocess.run(["ip", "address", "add", f"{address}/30", "dev", name], check=True)
-        subprocess.run(["ip", "link", "set", name, "up"], check=True)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _memory(work: pathlib.Path) -> str:
-    """A directory for the file that is the guest's memory: in memory, where there is room for it."""
-    with contextlib.suppress(FileNotFoundError):
-        if shutil.disk_usage("/dev/shm").free > 1 << 30:
-            return "/dev/shm"
-    return str(work)
 
 
 def _kill(process: subprocess.Popen[t.Any]) -> None:

@@ -60,9 +60,8 @@ ExecStart=/usr/local/sbin/drydock-boot
 WantedBy=sysinit.target
 UNIT
 
-# Nothing here is plugged in, and nobody sits in front of it.
+# Nobody sits in front of it. (udev is there: fstab names disks by the links that it makes.)
 systemctl --quiet --root="$root" mask \
-    systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket systemd-udev-trigger.service \
     systemd-timesyncd.service systemd-logind.service getty.target timers.target
 systemctl --quiet --root="$root" enable drydock-boot.service ssh.service docker.service nfs-server.service
 systemctl --quiet --root="$root" set-default multi-user.target
