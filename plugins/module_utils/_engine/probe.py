@@ -58,6 +58,8 @@ def probe(client: Client, wanted: Sequence[Wanted], check: bool, helper_image: s
     """Probe these volumes; one that fails doesn't stop the others. In check mode nothing is written in them."""
     volumes.require_local(client)
     result = Result()
+    # what a dead run left mounted first: it refers to the volumes
+    holder.sweep(client, result.warnings.append)
     _sweep(client, result)
     with contextlib.ExitStack() as stack:
         made: list[tuple[Wanted, Volume]] = []
