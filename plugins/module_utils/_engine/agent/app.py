@@ -83,4 +83,4 @@ def _code(report: Report) -> int:
     """How it ended."""
     if report.failure is None:
         return DONE
-    return ATTENTION if report.changed else FAILED
+    return ATTENTION if report.changed or report.partly else FAILED

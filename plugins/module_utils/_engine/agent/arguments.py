@@ -21,7 +21,7 @@ from .command import Command
 
 #: The options of every subcommand that are about the command itself.
 JOB, JSON, DRY_RUN, CHECK_CONFIG, DIFF = "job", "json", "dry_run", "check_config", "diff"
-_POSITIONAL = "(positional)"
+_COMMAND, _POSITIONAL = "(command)", "(positional)"
 
 
 def parse(commands: Sequence[Command], words: Sequence[str]) -> tuple[Command, dict[str, Any], dict[str, Any]]:
@@ -29,7 +29,7 @@ def parse(commands: Sequence[Command], words: Sequence[str]) -> tuple[Command, d
     for validate.validated. Raise UsageError. Raise SystemExit where help is all that is asked for."""
     parser = parser_of(commands)
     found = vars(parser.parse_args([_normal(word) for word in words]))
-    name = found.pop("command")
+    name = found.pop(_COMMAND)
     if name is None:
         raise UsageError(f"which command? One of {', '.join(command.name for command in commands)}; see --help")
     command = next(command for command in commands if command.name == name)
@@ -42,7 +42,7 @@ def parser_of(commands: Sequence[Command]) -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = _Parser(prog=manual.PROGRAM, description=manual.PURPOSE, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"{manual.PROGRAM} {VERSION}")
-    below = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    below = parser.add_subparsers(dest=_COMMAND, metavar="COMMAND", parser_class=_Parser)
     for command in commands:
         one = below.add_parser(
             command.name,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..actions import backup, backup_info, recover, restore
+from ..actions import backup, backup_info, drill, recover, restore
 from ..options import Report, Spec
 from . import show
 from .command import Command
@@ -63,6 +63,16 @@ COMMANDS = (
         _verify,
         show.listing,
         positional="volumes",
+    ),
+    Command(
+        "drill",
+        "Prove that the newest backups restore, on scratch volumes",
+        drill.SPEC,
+        drill.run,
+        show.drill,
+        positional="volumes",
+        action=True,
+        changes=True,
     ),
     Command(
         "recover",

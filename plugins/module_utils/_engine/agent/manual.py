@@ -36,6 +36,7 @@ EXIT_CODES = {
 FILES = {
     "/etc/drydock/jobs.d/NAME.json": "A job.",
     "/var/lib/drydock/journal": "What must be undone if a run is interrupted.",
+    "/var/lib/drydock/drills": "The results of the volumes' last drills.",
     "/var/lib/drydock/runs": "The results of the jobs' last runs.",
 }
 EXAMPLES = {
@@ -70,6 +71,9 @@ METAVARS = {
     "encryption.recipients": "KEY,…",
     "encryption.recipients_file": "PATH,…",
     "timeout": "SECONDS",
+    "check_timeout": "SECONDS",
+    "command": "WORD,…",
+    "check_argv": "WORD,…",
     "stop_timeout": "SECONDS",
     "health_timeout": "SECONDS",
     "exec_timeout": "SECONDS",
@@ -154,6 +158,18 @@ _HELP = {
     "driver_options": "the driver's options for a volume that is created",
     "labels": "the labels of a volume that is created",
     "output": "write to this file, at one instant, rather than print",
+    "image": "start this image, which must be on the host, on the restored volume",
+    "mount": "where the container has the volume",
+    "command": "the container's command, in place of the image's",
+    "env": "environment variables of the container; no secrets",
+    "env_file": "a file of environment variables of the container, NAME=value a line, which only its owner can read",
+    "network": "the container's network",
+    "check": "run this in the container's shell until it exits 0; without it the container itself must end so",
+    "check_argv": "as --check, a program and its arguments",
+    "check_user": "the user for the check",
+    "check_timeout": "how long the check may take to pass",
+    "drill volumes": "the volumes whose newest backups to restore",
+    "drill selector": "which of the host's volumes, where they aren't named",
     "backup verify": "how to prove each archive before it is published",
     "restore verify": "how to make sure that a backup is restored truly",
 }

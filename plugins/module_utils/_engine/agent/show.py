@@ -102,6 +102,20 @@ def _listed(one: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
+def drill(report: Report, check: bool) -> list[str]:
+    """How each drill went."""
+    lines = []
+    for one in report.values["drills"]:
+        what = f"volume {one['volume']}: backup {one['backup']}"
+        how = f"{size(one['bytes'])} in {one['entries']} entries"
+        if check:
+            lines.append(f"{what} would be restored, {how}")
+            continue
+        checked = "" if one["check_seconds"] is None else f", checked in {span(one['check_seconds'])}"
+        lines.append(f"{what} restores, {how}, in {span(one['restore_seconds'])}{checked}")
+    return lines
+
+
 def notes(report: Report, _check: bool) -> list[str]:
     """What was done, line by line."""
     return list(report.values["notes"])
