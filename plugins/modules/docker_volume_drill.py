@@ -12,8 +12,8 @@ version_added: 0.1.0
 author:
   - drydock.volumes contributors (@drydock)
 description:
-  - Restores the newest backup of each volume into a scratch volume, compares all of it with the archive, and removes the
-    scratch volume again. Optionally starts an image on it, and runs a command in that until it succeeds.
+  - Restores the newest backup of each volume into a scratch volume, compares all of it with the archive, and removes
+    the scratch volume again. Optionally starts an image on it, and runs a command in that until it succeeds.
   - The volume itself and its containers are not touched. It need not even be on this host.
   - What came of it is remembered on the host, for C(drydock-volumes status) and C(drydock-volumes metrics).
 options:
@@ -208,7 +208,8 @@ failures:
   elements: dict
   sample:
     - volume: pgdata
-      error: "volume pgdata: the drill failed: its check didn't pass within 300 seconds; the volume itself was not touched"
+      error: >-
+        volume pgdata: the drill failed: its check didn't pass within 300 seconds; the volume itself was not touched
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -33,10 +33,10 @@ _LINES, _SHOWN = 5, 400
 class Check:
     """What is started on the scratch volume, and when it is content.
 
-    A container of ``image``, which must be on the host, has the volume at ``mount``. ``argv`` (as ``user``) is run there
-    again and again until it exits 0; without one the container itself must end, and exit 0. Either within ``timeout``
-    seconds. ``command`` is the container's own in place of the image's, ``environment`` its variables, ``network`` its
-    network.
+    A container of ``image``, which must be on the host, has the volume at ``mount``. ``argv`` (as ``user``) is run
+    there again and again until it exits 0; without one the container itself must end, and exit 0. Either has
+    ``timeout`` seconds. ``command`` is the container's own in place of the image's, ``environment`` its variables,
+    ``network`` its network.
     """
 
     image: str

@@ -14,6 +14,7 @@ from typing import Any
 
 from ..errors import DrydockError, UsageError
 from ..options import Report
+from ..runs import Run
 from ..termination import Terminated, terminating
 from ..validate import validated
 from . import arguments, jobs
@@ -37,6 +38,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _run(words: Sequence[str], terminal: Terminal) -> int:
+    run: Run | None = None
     try:
         command, own, given = arguments.parse(COMMANDS, words)
         job, params = _settled(command, own[arguments.JOB], given)
@@ -47,24 +49,33 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         with contextlib.ExitStack() as stack:
             if job is not None and job.action == command.name and not check:
                 stack.enter_context(jobs.running(job))
+                run = Run(job.name, command.name)
             report = command.run(params, check=check)
-    except UsageError as error:
-        return terminal.failed(str(error), USAGE)
-    except jobs.BusyError as error:
-        return terminal.failed(str(error), BUSY)
-    except DrydockError as error:
-        return terminal.failed(str(error), FAILED)
-    except Terminated as error:
-        return terminal.failed(str(error), 128 + error.number)
-    except KeyboardInterrupt:
-        return terminal.failed("ended by SIGINT; what was under way is undone", 128 + signal.SIGINT)
+            code = _code(report)
+            if run is not None:
+                run.ended(code, report)
     except BrokenPipeError:
         raise
-    except OSError as error:
-        return terminal.failed(f"unforeseen: {error}", FAILED)
-    code = _code(report)
+    except (DrydockError, Terminated, KeyboardInterrupt, OSError) as error:
+        message, code = _failure(error)
+        if run is not None:
+            run.ended(code, None, message)
+        return terminal.failed(message, code)
     terminal.result(command.name, report, code, command.show(report, check), diff=own[arguments.DIFF])
     return code
+
+
+def _failure(error: BaseException) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    if isinstance(error, Terminated):
+        return str(error), 128 + error.number
+    if isinstance(error, KeyboardInterrupt):
+        return "ended by SIGINT; what was under way is undone", 128 + signal.SIGINT
+    if isinstance(error, UsageError):
+        return str(error), USAGE
+    if isinstance(error, jobs.BusyError):
+        return str(error), BUSY
+    return str(error) if isinstance(error, DrydockError) else f"unforeseen: {error}", FAILED
 
 
 def _settled(command: Command, name: str | None, given: Mapping[str, Any]) -> tuple[jobs.Job | None, dict[str, Any]]:

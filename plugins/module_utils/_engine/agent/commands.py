@@ -11,7 +11,7 @@ from typing import Any
 
 from ..actions import backup, backup_info, drill, recover, restore
 from ..options import Report, Spec
-from . import show
+from . import metrics, show, status
 from .command import Command
 
 
@@ -82,4 +82,6 @@ COMMANDS = (
         show.notes,
         changes=True,
     ),
+    Command("status", "Tell whether this host is safe", status.SPEC, status.run, status.show_status, positional="jobs"),
+    Command("metrics", "Write metrics for Prometheus", metrics.SPEC, metrics.run, metrics.show_metrics),
 )

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Jobs: files in /etc/drydock/jobs.d that say what is to be done, and the lock by which one is never run twice at once.
 
-A job is a JSON object with an ``action``, a subcommand's name, and that subcommand's options.
+A job is a JSON object with an ``action``, a subcommand's name, and that subcommand's options. It may have a
+``max_age``, how old the newest backup may get before ``status`` complains.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ from .command import Command
 
 #: Where the configuration is. Tests have one of their own.
 CONFIGURATION = os.environ.get("DRYDOCK_CONFIG_DIRECTORY", "/etc/drydock")
-ACTION = "action"
+ACTION, MAX_AGE = "action", "max_age"
 
 _SUFFIX = ".json"
+_AGE = re.compile(r"(\d{1,6})([hdw])")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # What a subcommand that isn't the job's own takes from it: where things are.
 _PLACE = {*options.DOCKER, *options.REPOSITORY, *options.DECRYPTION, *options.MOUNTS}
@@ -38,12 +40,14 @@ class BusyError(StateError):
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its ``name``, the ``path`` of its file, its ``action``, and the ``options`` as they stand there."""
+    """One job: its ``name``, the ``path`` of its file, its ``action``, the ``options`` as they stand there, and its
+    ``max_age`` in seconds, if it has one."""
 
     name: str
     path: str
     action: str
     options: Mapping[str, Any]
+    max_age: float | None = None
 
     @property
     def where(self) -> str:
@@ -77,7 +81,19 @@ def read(name: str) -> Job:
     action = found.pop(ACTION, None)
     if not isinstance(action, str):
         raise UsageError(f"{job.where}: {ACTION}: this is required: backup or drill")
-    return Job(name, path, action, found)
+    limit = found.pop(MAX_AGE, None)
+    try:
+        return Job(name, path, action, found, None if limit is None else seconds(limit))
+    except ValueError as error:
+        raise UsageError(f"{job.where}: {MAX_AGE}: {error}") from error
+
+
+def seconds(text: Any) -> float:
+    """How long ``36h``, ``2d`` or ``1w`` is. Raise ValueError for anything else."""
+    match = _AGE.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"{text!r} is no age: write a number with h, d or w, such as 36h")
+    return int(match[1]) * {"h": 3600.0, "d": 86400.0, "w": 604800.0}[match[2]]
 
 
 def names() -> list[str]:

@@ -83,6 +83,8 @@ METAVARS = {
     "before": "TIME",
     "backup": "ID",
     "volume": "VOLUME",
+    "jobs": "JOB,…",
+    "max_age": "AGE",
     "source_volume": "VOLUME",
     "driver_options": "JSON",
     "labels": "JSON",
@@ -170,6 +172,8 @@ _HELP = {
     "check_timeout": "how long the check may take to pass",
     "drill volumes": "the volumes whose newest backups to restore",
     "drill selector": "which of the host's volumes, where they aren't named",
+    "jobs": "the jobs to look at; by default all",
+    "max_age": "how old a newest backup may be, where the job says nothing else: 36h, 2d, 1w",
     "backup verify": "how to prove each archive before it is published",
     "restore verify": "how to make sure that a backup is restored truly",
 }
