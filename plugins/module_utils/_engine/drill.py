@@ -18,6 +18,7 @@ from .client import Client
 from .encryption import Decryption
 from .errors import ContainerError, DrydockError, UsageError, VolumeError, redact
 from .hooks import Hook
+from .progress import Watch
 from .quiesce import Limits
 from .repository import Directory
 from .restore import LATEST, choose, restore
@@ -58,13 +59,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to drill. ``check_mode`` only tells what would be restored."""
+    """How to drill. ``check_mode`` only tells what would be restored; ``watch`` is told how far a restore has come."""
 
     decryption: Decryption | None = None
     check: Check | None = None
     stall_timeout: float = 600
     require_match: bool = False
     check_mode: bool = False
+    watch: Watch | None = None
 
 
 @dataclass
@@ -172,6 +174,7 @@ def _proven(
             driver="local",
             driver_options={},
             labels=scratch.labels(volume),
+            watch=settings.watch,
         )
         restored = restore(client, repository, name, host=host, source=volume, backup=backup, settings=how)
         result.warnings += [f"drill of volume {volume}: {warning}" for warning in restored.warnings]

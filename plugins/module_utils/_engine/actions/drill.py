@@ -13,6 +13,7 @@ from ..drill import Check, Settings, drill
 from ..encryption import Decryption
 from ..errors import UsageError, reason
 from ..options import Report, Spec
+from ..progress import Watch
 from ..selection import Selector
 from . import backup
 
@@ -40,7 +41,7 @@ SPEC = Spec(
 )
 
 
-def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
+def run(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None = None) -> Report:
     """Drill. Raise DrydockError for what concerns all volumes."""
     selector = Selector.parse(params["selector"])
     how = Settings(
@@ -49,6 +50,7 @@ def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
         stall_timeout=params["stall_timeout"],
         require_match=params["require_match"],
         check_mode=check,
+        watch=watch,
     )
     result = drill(
         options.connect(params),

@@ -50,7 +50,8 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
             if job is not None and job.action == command.name and not check:
                 stack.enter_context(jobs.running(job))
                 run = Run(job.name, command.name)
-            report = command.run(params, check=check)
+            watch = stack.enter_context(terminal.watching()) if command.watched and not check else None
+            report = command.run(params, check=check, **({"watch": watch} if command.watched else {}))
             code = _code(report)
             if run is not None:
                 run.ended(code, report)

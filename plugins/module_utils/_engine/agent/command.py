@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 from ..options import Report, Spec
 
@@ -16,27 +15,23 @@ from ..options import Report, Spec
 DONE, FAILED, USAGE, ATTENTION, BUSY = range(5)
 
 
-class Run(Protocol):
-    """Does what a subcommand is for."""
-
-    def __call__(self, params: Mapping[str, Any], *, check: bool = False) -> Report:
-        """With ``check`` tell what would be done. Raise DrydockError where nothing can be."""
-
-
 @dataclass(frozen=True)
 class Command:
     """A subcommand.
 
-    ``spec`` has its options, ``positional`` is the one that its arguments without a name are for. ``show`` makes lines
-    for people of what was done. A job with ``action`` is what ``--job`` names; without one, only where things are is
-    taken from a job: the repository, the keys and the daemon.
+    ``spec`` has its options, ``positional`` is the one that its arguments without a name are for. ``run`` does it, as
+    the functions of that name in actions, and ``show`` makes lines for people of what was done. A job with ``action``
+    is what ``--job`` names; without one, only where things are is taken from a job: the repository, the keys and the
+    daemon. One that ``changes`` something can tell what it would change, and one that is ``watched`` tells how far it
+    has come.
     """
 
     name: str
     summary: str
     spec: Spec
-    run: Run
+    run: Callable[..., Report]
     show: Callable[[Report, bool], Sequence[str]]
     positional: str | None = None
     action: bool = False
     changes: bool = False
+    watched: bool = False

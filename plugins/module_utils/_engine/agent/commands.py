@@ -38,6 +38,7 @@ COMMANDS = (
         positional="volumes",
         action=True,
         changes=True,
+        watched=True,
     ),
     Command(
         "restore",
@@ -47,6 +48,7 @@ COMMANDS = (
         show.restore,
         positional="volume",
         changes=True,
+        watched=True,
     ),
     Command(
         "list",
@@ -73,6 +75,7 @@ COMMANDS = (
         positional="volumes",
         action=True,
         changes=True,
+        watched=True,
     ),
     Command(
         "recover",

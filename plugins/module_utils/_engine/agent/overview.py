@@ -107,10 +107,14 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
     except DrydockError as error:
         found.docker = str(error)
     inventories = _Inventories(found)
+    drilled = set()
     for job in found.jobs:
-        if job.action == "backup" and job.problem is None:
-            for name in _names(job, listed, containers):
+        for name in [] if job.problem is not None else _names(job, listed, containers):
+            drilled.add((name, options.host(job.params)))
+            if job.action == "backup":
                 found.volumes.append(_volume(job, name, found, inventories))
+    # of a volume that no job knows any more, nobody wants to hear
+    found.drills = [one for one in found.drills if (one.get("volume"), one.get("host")) in drilled]
     if found.docker is None and wanted is None:
         covered = {view.volume for view in found.volumes}
         found.unprotected = sorted(name for name, volume in listed.items() if name not in covered and _counts(volume))
@@ -139,7 +143,7 @@ def _job(name: str, max_age: float, *, named: bool) -> JobView:
 
 
 def _names(job: JobView, listed: Mapping[str, Any], containers: Sequence[dict[str, Any]]) -> Sequence[str]:
-    """The volumes that a job backs up: those that it names, or those that its selector means now or meant before."""
+    """The volumes that a job is for: those that it names, or those that its selector means now or meant before."""
     if job.params["selector"] is None:
         return list(dict.fromkeys(job.params["volumes"] or []))
     selector = Selector.parse(job.params["selector"])

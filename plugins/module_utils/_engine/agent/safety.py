@@ -37,7 +37,7 @@ def _of_volume(one: VolumeView) -> list[str]:
     wrong = []
     if one.age is not None and one.age > one.max_age:
         wrong.append(
-            f"volume {one.volume}: its newest backup is {show.span(one.age)} old, and {show.span(one.max_age)} is allowed"
+            f"volume {one.volume}: its newest backup is {show.span(one.age)} old; {show.span(one.max_age)} is allowed"
         )
     for repository, copy in one.copies.items():
         if copy is None:

@@ -10,9 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from ..options import Report
+from ..progress import Watch
+from . import bar
 
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -23,6 +26,10 @@ class Terminal:
     def __init__(self, *, as_json: bool) -> None:
         self._json = as_json
         self._colours = _sees_colours(sys.stderr)
+
+    def watching(self) -> AbstractContextManager[Watch | None]:
+        """A context in which progress is shown."""
+        return bar.watching(as_json=self._json, colours=self._colours)
 
     def result(self, command: str, report: Report, code: int, lines: Sequence[str], *, diff: bool = False) -> None:
         """Tell how a subcommand ended."""
