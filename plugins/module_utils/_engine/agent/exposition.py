@@ -161,8 +161,12 @@ def _written(samples: _Samples) -> str:
     for name, (kind, told) in METRICS.items():
         if samples.of[name]:
             lines += [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
-            lines += [f"{name}{_labels(labels)} {value:.17g}" for labels, value in sorted(samples.of[name].items())]
+            lines += [f"{name}{_labels(labels)} {_number(value)}" for labels, value in sorted(samples.of[name].items())]
     return "\n".join([*lines, ""])
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _labels(labels: Labels) -> str:

@@ -58,7 +58,10 @@ def _own(command: Command) -> list[str]:
 def _options(command: Command, options: Mapping[str, Mapping[str, Any]], above: str = "") -> list[str]:
     lines = []
     for name, option in options.items():
-        lines += [".TP", f"{_bold(arguments.flag(above + name))} {arguments.takes(above + name, option)}".strip()]
+        lines += [
+            ".TP",
+            f"{_bold(arguments.flag(above + name))} {_text(arguments.takes(above + name, option))}".strip(),
+        ]
         lines.append(_text(manual.help_of(command.name, above + name) + arguments.says(option)))
         if option["type"] == "dict" and "options" in option:
             lines += _options(command, option["options"], f"{name}.")
