@@ -37,7 +37,7 @@ def volume(engine: Engine) -> str:
     """A volume with some of everything in it, but for holes, whose places in an archive hold tar's own number."""
     made = engine.volume()
     for make in (trees.make_links, trees.make_symlinks, trees.make_modes, trees.make_xattrs, trees.make_names):
-        make(engine.path(made))
+        make(engine.path(made) / make.__name__)
     return made
 
 
