@@ -26,8 +26,8 @@ _METADATA = ("--xattrs", "--xattrs-include=*", f"--xattrs-exclude={_MADE_UP}", "
 _ACLS = "--acls"
 
 # A listing on a descriptor of its own, one line a member whatever is in its name.
-#: The size of a reader's blocks: a multiple of those that archives are padded to, 20 of 512 bytes. With any other one an
-#: end marker may be at the end of a block, with padding after it that tar leaves in the pipe.
+#: The size of a reader's blocks: a multiple of those that archives are padded to, which are 20 of 512 bytes. Otherwise
+#: an end marker may be at the end of a block, and padding after it, which tar leaves in the pipe.
 BLOCKS = "--blocking-factor=120"
 _LIST = ("--verbose", f"--index-file=/dev/fd/{LISTING}", "--quoting-style=escape")
 
