@@ -51,7 +51,8 @@ options:
   image:
     description:
       - The image to start on the scratch volume. It must be on the host, as nothing is pulled.
-      - Without O(check) and O(check_argv), the container must end by itself within O(check_timeout), and exit 0.
+      - Without O(check_command) and O(check_argv), the container must end by itself within O(check_timeout), and exit
+        0.
     type: str
   mount:
     description: The path at which the container has the volume.
@@ -73,7 +74,7 @@ options:
     description: The network of the container. By default it has none.
     type: str
     default: none
-  check:
+  check_command:
     description:
       - A command line for the container's C(/bin/sh), such as a query. It is run again and again until it exits 0, and
         the drill fails if it doesn't within O(check_timeout).
@@ -134,7 +135,7 @@ EXAMPLES = r"""
     repository: /var/backups/volumes
     image: postgres:16
     mount: /var/lib/postgresql/data
-    check: psql -U postgres -d shop -c 'SELECT 1 / sign(count(*)) FROM orders'
+    check_command: psql -U postgres -d shop -c 'SELECT 1 / sign(count(*)) FROM orders'
     check_timeout: 300
 """
 

@@ -61,7 +61,9 @@ def test_a_drill_never_touches_the_real_volume(
     before, started = records.record(engine.path(volume)), engine.started_at(container)
     inspected, others = engine.inspect(volume), engine.names()
     root = os.stat(engine.path(volume))
-    drill = _drill(modules, volume, repository, image=IMAGE, command=SLEEP, check="rm /data/word && touch /data/new")
+    drill = _drill(
+        modules, volume, repository, image=IMAGE, command=SLEEP, check_command="rm /data/word && touch /data/new"
+    )
     assert drill["compared"]
     assert drill["success"]
     assert drill["bytes"] > 0
@@ -95,20 +97,20 @@ def test_what_came_of_it_is_remembered(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"check": "grep -q drydock /data/word"}, None),
+        ({"check_command": "grep -q drydock /data/word"}, None),
         ({"check_argv": ["grep", "-q", "drydock", "/data/word"], "check_user": "0"}, None),
-        ({"mount": "/srv/v", "check": "grep -q drydock /srv/v/word", "env": {"NUMBER": 3, "YES": True}}, None),
+        ({"mount": "/srv/v", "check_command": "grep -q drydock /srv/v/word", "env": {"NUMBER": 3, "YES": True}}, None),
         ({"command": ["grep", "-q", "drydock", "/data/word"]}, None),
-        ({"check": "[ $$ -gt 1 ] && [ $(ls /proc/sys/net/ipv4/conf | grep -c eth) = 0 ]"}, None),
-        ({"check": "n=$(cat /tmp/n || echo 0); echo $((n+1)) > /tmp/n; [ $n = 2 ]"}, None),
-        ({"check": "echo no row; exit 3", "check_timeout": 1}, "exited 3: no row"),
+        ({"check_command": "[ $$ -gt 1 ] && [ $(ls /proc/sys/net/ipv4/conf | grep -c eth) = 0 ]"}, None),
+        ({"check_command": "n=$(cat /tmp/n || echo 0); echo $((n+1)) > /tmp/n; [ $n = 2 ]"}, None),
+        ({"check_command": "echo no row; exit 3", "check_timeout": 1}, "exited 3: no row"),
         (
-            {"check": "sleep 60", "check_timeout": 1},
+            {"check_command": "sleep 60", "check_timeout": 1},
             "its check didn't pass within 1 seconds; the last time, ",
         ),
         ({"command": ["sh", "-c", "echo password=geheim; exit 4"]}, "exited 4: password=(not recorded)"),
-        ({"command": ["sh", "-c", "exit 0"], "check": "true"}, None),
-        ({"command": ["sh", "-c", "exit 5"], "check": "sleep 1; false"}, f"its container of {IMAGE} exited 5"),
+        ({"command": ["sh", "-c", "exit 0"], "check_command": "true"}, None),
+        ({"command": ["sh", "-c", "exit 5"], "check_command": "sleep 1; false"}, f"its container of {IMAGE} exited 5"),
         ({"command": SLEEP, "check_timeout": 1}, f"its container of {IMAGE} didn't end within 1 seconds"),
         ({"command": ["no-such-program"]}, "no-such-program"),
     ],
@@ -135,7 +137,7 @@ def test_variables_out_of_a_file_are_the_owners_alone(
 ) -> None:
     file = work / "variables"
     file.write_text("# a comment\n\nSECRET=o p=en\n")
-    options = {"image": IMAGE, "command": SLEEP, "check": '[ "$SECRET" = "o p=en" ]', "env_file": str(file)}
+    options = {"image": IMAGE, "command": SLEEP, "check_command": '[ "$SECRET" = "o p=en" ]', "env_file": str(file)}
     file.chmod(0o644)
     wrong = {"volumes": [volume], "repository": str(repository), **options}
     assert "env_file" in modules.refused("docker_volume_drill", **wrong)
@@ -151,8 +153,11 @@ def test_variables_out_of_a_file_are_the_owners_alone(
         ({"image": "drydock-no-such-image:1"}, "is not on this host, and a drill pulls nothing"),
         ({"image": IMAGE, "mount": "/"}, "mount is '/'"),
         ({"image": IMAGE, "check_timeout": 0}, "check_timeout is 0"),
-        ({"check": "true"}, "missing parameter(s) required by 'check': image"),
-        ({"image": IMAGE, "check": "true", "check_argv": ["true"]}, "mutually exclusive: check|check_argv"),
+        ({"check_command": "true"}, "missing parameter(s) required by 'check_command': image"),
+        (
+            {"image": IMAGE, "check_command": "true", "check_argv": ["true"]},
+            "mutually exclusive: check_command|check_argv",
+        ),
         ({"selector": {"all": True}}, "mutually exclusive: volumes|selector"),
         ({"repository": "/nowhere/r"}, "doesn't exist"),
         ({"docker_host": "tcp://127.0.0.1:1"}, "no Docker daemon answers"),
@@ -203,7 +208,7 @@ def test_what_an_interrupted_drill_leaves_is_removed(
 ) -> None:
     agent = Agent(work, modules)
     words = ("drill", volume, "--repository", repository, "--image", IMAGE, "--command", "sleep,3600")
-    process = agent.start(*words, "--check", "sleep 3600")
+    process = agent.start(*words, "--check-command", "sleep 3600")
     wait_for(lambda: len(_scratch(engine, volume)) == 2, "the scratch container")
     process.send_signal(number)
     process.communicate()
@@ -243,7 +248,7 @@ def test_the_playbooks_back_up_verify_drill_and_restore(engine: Engine, work: pa
     assert "1 backups are whole" in play(
         "verify", verify_hosts="localhost", verify_repository=repository, verify_volumes=[volume], verify_max_age=3600
     )
-    check = {"drill_image": IMAGE, "drill_command": SLEEP, "drill_check": "grep drydock /data/word"}
+    check = {"drill_image": IMAGE, "drill_command": SLEEP, "drill_check_command": "grep drydock /data/word"}
     play("drill", drill_hosts="localhost", drill_volumes=[volume], drill_repository=repository, **check)
     play(
         "restore",

@@ -64,8 +64,8 @@ def _options(command: Command, above: str = "") -> c.Iterator[str]:
         ("backup a --volumes b", None),
         ("list --repository /r", {"repository": "/r"}),
         (
-            "drill a --command sh,-c,true --check true",
-            {"volumes": ["a"], "command": ["sh", "-c", "true"], "check": "true"},
+            "drill a --command sh,-c,true --check-command true",
+            {"volumes": ["a"], "command": ["sh", "-c", "true"], "check_command": "true"},
         ),
         ("nonsense", None),
         ("", None),

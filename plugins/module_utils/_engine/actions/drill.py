@@ -29,15 +29,15 @@ SPEC = Spec(
         "env": {"type": "dict"},
         "env_file": {"type": "path"},
         "network": {"type": "str", "default": "none"},
-        "check": {"type": "str"},
+        "check_command": {"type": "str"},
         "check_argv": {"type": "list", "elements": "str"},
         "check_user": {"type": "str"},
         "check_timeout": {"type": "float", "default": 120},
         **options.STALL_TIMEOUT,
     },
-    mutually_exclusive=[("volumes", "selector"), ("check", "check_argv")],
+    mutually_exclusive=[("volumes", "selector"), ("check_command", "check_argv")],
     required_one_of=[("volumes", "selector")],
-    required_by=dict.fromkeys(("command", "env", "env_file", "check", "check_argv", "check_user"), "image"),
+    required_by=dict.fromkeys(("command", "env", "env_file", "check_command", "check_argv", "check_user"), "image"),
 )
 
 
@@ -72,7 +72,7 @@ def _check(params: Mapping[str, Any]) -> Check | None:
     """What is to be started on the scratch volume, if anything is. Raise UsageError."""
     if params["image"] is None:
         return None
-    shell = ("/bin/sh", "-c", params["check"]) if params["check"] else ()
+    shell = ("/bin/sh", "-c", params["check_command"]) if params["check_command"] else ()
     environment = options.texts(params["env"]) or {}
     if params["env_file"] is not None:
         environment.update(_environment(params["env_file"]))
