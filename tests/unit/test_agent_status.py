@@ -104,7 +104,7 @@ def test_a_safe_host_is_safe() -> None:
         ),
         (lambda f: setattr(f, "docker", "no Docker daemon answers"), "no Docker daemon answers"),
         (lambda f: setattr(f, "jobs", []), "there is no job"),
-        (lambda f: setattr(f.repositories[0], "problem", "it can't be read"), "/r: it can't be read"),
+        (lambda f: setattr(f.repositories[0], "problem", "/r can't be read"), "/r can't be read"),
         (lambda f: _volume(f, newest=None), "volume pgdata: there is no complete backup of it in /r"),
         (lambda f: _volume(f, age=90000.0), "volume pgdata: its newest backup is 1 d 1 h old; 1 d 0 h is allowed"),
         (lambda f: _volume(f, copies={"s3:b": None}), "volume pgdata: there is no copy of its backups in s3:b"),

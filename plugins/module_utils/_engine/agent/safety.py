@@ -18,7 +18,7 @@ def problems(found: Overview) -> list[str]:
         wrong.append(found.docker)
     if not found.jobs:
         wrong.append("there is no job: nothing on this host is backed up by itself")
-    wrong += [f"{one.path}: {one.problem}" for one in found.repositories if one.problem is not None]
+    wrong += [one.problem for one in found.repositories if one.problem is not None]
     for volume in found.volumes:
         wrong += _of_volume(volume)
     for job in found.jobs:
