@@ -159,7 +159,7 @@ def test_variables_out_of_a_file_are_the_owners_alone(
             "mutually exclusive: check_command|check_argv",
         ),
         ({"selector": {"all": True}}, "mutually exclusive: volumes|selector"),
-        ({"repository": "/nowhere/r"}, "doesn't exist"),
+        ({"repository": "/nowhere/r"}, "is not a directory"),
         ({"docker_host": "tcp://127.0.0.1:1"}, "no Docker daemon answers"),
         ({"network": "drydock-no-such-network", "image": IMAGE, "command": SLEEP}, "drydock-no-such-network"),
     ],
