@@ -11,7 +11,7 @@ from typing import Any
 
 from ..actions import backup, backup_info, drill, recover, restore
 from ..options import Report, Spec
-from . import metrics, show, status
+from . import metrics, orphaned, show, status
 from .command import Command
 
 
@@ -76,6 +76,14 @@ COMMANDS = (
         action=True,
         changes=True,
         watched=True,
+    ),
+    Command(
+        "orphans",
+        "List the volumes that nobody will miss, or remove them",
+        orphaned.SPEC,
+        orphaned.run,
+        orphaned.show_orphans,
+        changes=True,
     ),
     Command(
         "recover",

@@ -60,7 +60,6 @@ METRICS = {
     "drydock_repository_free_bytes": ("gauge", "What is free on the file system of the local repository."),
     "drydock_repository_total_bytes": ("gauge", "The size of the file system of the local repository."),
     "drydock_orphan_volumes": ("gauge", "The number of volumes that nobody will miss."),
-    "drydock_orphan_bytes": ("gauge", "The space that the volumes take that nobody will miss, as far as it is known."),
 }
 
 Labels = tuple[tuple[str, str], ...]
@@ -79,7 +78,7 @@ class _Samples:
 
 
 def text(found: Overview, orphans: Mapping[str, Any] | None = None) -> str:
-    """The metrics of an overview, and of the orphans (``count`` and ``bytes``) where they are known."""
+    """The metrics of an overview, and of the orphans (their ``count``) where they are known."""
     samples = _Samples()
     samples.add("drydock_info", 1, version=VERSION)
     samples.add("drydock_docker_up", found.docker is None)
@@ -102,7 +101,6 @@ def text(found: Overview, orphans: Mapping[str, Any] | None = None) -> str:
             samples.add("drydock_repository_total_bytes", one.total, **where)
     if orphans is not None:
         samples.add("drydock_orphan_volumes", orphans.get("count"))
-        samples.add("drydock_orphan_bytes", orphans.get("bytes"))
     return _written(samples)
 
 
