@@ -47,7 +47,8 @@ def _killed(agent: Agent, engine: Engine, job: str, container: str, repository: 
     agent.run("backup", "--job", job)
     assert len(agent.json("list", "--repository", repository)["backups"]) == 2
     record = json.loads((agent.state / "runs" / f"{job}.json").read_text())
-    assert (record["success"], record["running_since"], record["runs"]) == (True, None, rounds + 2)
+    assert (record["success"], record["running_since"]) == (True, None)
+    assert 3 <= record["runs"] <= rounds + 2  # one that is killed early enough has not begun
     assert agent.json("status", job)["safe"]
 
 

@@ -202,7 +202,8 @@ class _Inventories:
             return by_volume
         for manifest in held.backups:
             by_volume.setdefault(manifest["volume"]["name"], []).append(manifest)
-        view.backups, view.bytes = len(held.backups), sum(one["archive"]["bytes"] for one in held.backups)
+        every = held.backups + held.databases
+        view.backups, view.bytes = len(every), sum(one["archive"]["bytes"] for one in every)
         try:
             facts = os.statvfs(view.path)
         except OSError as error:

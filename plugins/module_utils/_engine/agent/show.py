@@ -81,23 +81,27 @@ def restore(report: Report, check: bool) -> list[str]:
 
 def listing(report: Report, _check: bool) -> list[str]:
     """The backups, the newest first."""
-    rows = [_listed(one) for one in report.values["backups"]]
-    lines = table(rows, ("BACKUP", "HOST", "VOLUME", "AGE", "SIZE", "ARCHIVE", "QUIESCED", "VERIFIED"))
+    rows = [_listed(one, one["volume"]["name"]) for one in report.values["backups"]]
+    rows += [
+        _listed(one, f"{one['database']['engine']} in {one['database']['container']}")
+        for one in report.values["databases"]
+    ]
+    lines = table(rows, ("BACKUP", "HOST", "WHAT", "AGE", "SIZE", "ARCHIVE", "QUIESCED", "VERIFIED"))
     for what in ("incomplete", "foreign"):
         lines += [f"{what}: {one['path']}: {one['reason']}" for one in report.values[what]]
     return lines
 
 
-def _listed(one: dict[str, Any]) -> tuple[str, ...]:
+def _listed(one: dict[str, Any], what: str) -> tuple[str, ...]:
     verified = one.get("verified", one.get("verification", {}).get("method"))
     return (
         one["id"],
         one["host"],
-        one["volume"]["name"],
+        what,
         span(one["age_seconds"]),
         size(one["content"]["bytes"]),
         size(one["archive"]["bytes"]),
-        one["consistency"]["quiesce"],
+        one.get("consistency", {}).get("quiesce", "-"),
         "DAMAGED" if one.get("error") else str(verified),
     )
 
