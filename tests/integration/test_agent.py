@@ -427,3 +427,17 @@ def test_who_stops_reading_is_no_traceback(agent: Agent, work: pathlib.Path) -> 
 def test_the_checkout_is_not_needed(agent: Agent) -> None:
     """What is installed stands alone: no path of it leads back to the collection."""
     assert str(CHECKOUT).encode() not in agent.path.read_bytes().partition(b"\n")[2]
+
+
+def test_orphans_are_listed_and_removed_on_demand(engine: Engine, agent: Agent) -> None:
+    orphan, used = engine.volume(), engine.volume()
+    engine.run(used)
+    some = ("orphans", "--grace", "0h", "--selector.names", f"{orphan},{used}", "--max-remove-percent", "100")
+    said = agent.run(*some).stdout
+    assert re.search(rf"{orphan} +orphan ", said)
+    assert used not in said
+    assert "would be removed" in agent.run(*some, "--remove", "--dry-run").stdout
+    assert engine.names() == sorted([orphan, used])
+    found = agent.json(*some, "--remove")
+    assert [one["name"] for one in found["removed"]] == [orphan]
+    assert engine.names() == [used]
