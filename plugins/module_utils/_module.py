@@ -16,6 +16,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 
 from ._engine.errors import DrydockError
 from ._engine.options import ENVIRONMENT, Report, Spec
+from ._engine.termination import Terminated, terminating
 
 
 def arguments(spec: Spec) -> dict[str, t.Any]:
@@ -49,20 +50,10 @@ def failing(module: AnsibleModule) -> Iterator[None]:
 
     SIGTERM becomes one of them, so that what the engine does at the end of every failure is done then too.
     """
-    before = signal.signal(signal.SIGTERM, _terminated)
     try:
-        yield
-    except (DrydockError, _Terminated) as error:
+        with terminating(signal.SIGTERM):
+            yield
+    except (DrydockError, Terminated) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(msg=f"unforeseen: {error}", exception=traceback.format_exc())
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-class _Terminated(BaseException):
-    """Somebody asked the process to end."""
-
-
-def _terminated(_number: int, _frame: t.Any) -> t.NoReturn:
-    raise _Terminated("ended by SIGTERM; what was under way is undone")

@@ -71,6 +71,25 @@ def _while_reading(tree: pathlib.Path, script: str) -> Read:
     return read(tree, "--checkpoint=20", f"--checkpoint-action=exec=cd {tree} && {script}")
 
 
+@pytest.mark.parametrize("size", [62 << 10, (62 << 10) + 512, 58 << 10, 118 << 10])
+def test_padding_after_the_end_is_read_wherever_the_end_is(size: int, tmp_path: pathlib.Path) -> None:
+    """A reader that leaves some would have the decompressor die of SIGPIPE, and a good archive be called damaged."""
+    tar, _version = tools.gnu_tar()
+    block = 512 * int(archive.BLOCKS.partition("=")[2])
+    (tmp_path / "file").write_bytes(bytes([1]) * size)
+    stored = subprocess.run([tar, "-C", tmp_path, "-cf", "-", "file"], capture_output=True, check=True).stdout
+    end = -(-len(stored.rstrip(b"\0")) // 512) * 512 + 1024
+    cut = max(end, (len(stored) - 1) // block * block)  # where a block of the reader's ends, if one does after the end
+    reader = subprocess.Popen([tar, "-tf", "-", archive.BLOCKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert reader.stdin is not None
+    reader.stdin.write(stored[:cut])
+    reader.stdin.flush()
+    with pytest.raises(subprocess.TimeoutExpired):  # it waits for the padding
+        reader.wait(0.5)
+    reader.communicate(stored[cut:])
+    assert reader.returncode == 0
+
+
 def test_a_quiet_run(tree: pathlib.Path) -> None:
     assert read(tree).reading == archive.Reading((), ())
 

@@ -18,6 +18,7 @@ from .errors import DrydockError, NoAnswerError, UsageError
 from .grouping import Group
 from .hooks import Hook
 from .job import Job, Means, Result
+from .progress import Watch
 from .quiesce import Limits, Window
 from .repository import Directory
 from .retention import Policy
@@ -38,7 +39,8 @@ class Settings:
     that changed while they were read, or couldn't be read. ``verify`` is none, archive or restore; the last one needs
     room in the directory ``scratch``, and both need ``decryption`` where the archive is encrypted for keys that this
     host doesn't have. With ``require_mounted`` the repository mustn't be on the root file system. ``helper_image`` is
-    for mounts.reach. ``purpose`` is for the manifest. Times are in seconds.
+    for mounts.reach. ``watch`` is told how far each read has come, ``purpose`` is for the manifest. Times are in
+    seconds.
     """
 
     compression: str = "zstd"
@@ -62,6 +64,7 @@ class Settings:
     require_mounted: bool = False
     helper_image: str | None = None
     purpose: str | None = None
+    watch: Watch | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for settings that can't go together."""
@@ -132,6 +135,7 @@ def backup(
         proceed=workers.proceed,
         purpose=settings.purpose,
         result=result,
+        watch=settings.watch,
     )
     with mounts.reach(client, found, settings.helper_image) as places:
         reached = []

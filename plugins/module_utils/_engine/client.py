@@ -9,7 +9,7 @@ import contextlib
 import inspect
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,8 +191,48 @@ class Client:
             )
             self._api.start(name)
 
-    def remove_container(self, name: str, timeout: int | None = None) -> None:
-        """End and remove a container, but none of its volumes. One that doesn't exist, or is being removed, is fine.
+    def image(self, image: str) -> dict[str, Any] | None:
+        """All about an image of this host, or None if it isn't here."""
+        with self._explained(f"inspect the image {image}"), contextlib.suppress(docker.errors.NotFound):
+            return dict(self._api.inspect_image(image))
+        return None
+
+    def run_container(
+        self,
+        name: str,
+        image: str,
+        command: Sequence[str] | None,
+        *,
+        binds: Sequence[str],
+        network: str,
+        environment: Mapping[str, str],
+        user: str | None,
+        labels: Mapping[str, str],
+    ) -> None:
+        """Create and start a container of an image that is here. It is never started again by itself."""
+        with self._explained(f"start a container of the image {image}"):
+            host_config = self._api.create_host_config(
+                binds=list(binds), network_mode=network, security_opt=["no-new-privileges"]
+            )
+            self._api.create_container(
+                image,
+                command and list(command),
+                name=name,
+                host_config=host_config,
+                environment=dict(environment),
+                user=user,
+                labels=dict(labels),
+            )
+            self._api.start(name)
+
+    def logs(self, container: str, lines: int) -> str:
+        """The last lines that a container has printed."""
+        with self._explained(f"read what the container {container} has printed"):
+            return bytes(self._api.logs(container, tail=lines)).decode("utf-8", "backslashreplace")
+
+    def remove_container(self, name: str, timeout: int | None = None, *, anonymous: bool = False) -> None:
+        """End and remove a container, but none of its volumes, or the ``anonymous`` ones. One that doesn't exist, or is
+        being removed, is fine.
 
         ``timeout`` is for who won't wait as long as usual (seconds): the daemon goes on without us, as soon as it can.
         """
@@ -200,7 +240,7 @@ class Client:
         with self._explained(f"remove the container {name}", seconds), contextlib.suppress(docker.errors.NotFound):
             api = self._connected(self._api.api_version, seconds) if timeout else self._api
             try:
-                api.remove_container(name, force=True, v=False)
+                api.remove_container(name, force=True, v=anonymous)
             except docker.errors.APIError as error:
                 if "already in progress" not in str(error.explanation):
                     raise

@@ -21,6 +21,7 @@ from . import (
     patience,
     pipeline,
     points,
+    progress,
     reading,
     staging,
     verification,
@@ -31,6 +32,7 @@ from .encryption import Decryption, Encryption
 from .errors import DrydockError, IntegrityError, PipelineError, VolumeError, reason
 from .manifest import FORMAT
 from .pipeline import Stage
+from .progress import Watch
 from .publication import Publication
 from .repository import Directory
 from .survey import Beside, Survey
@@ -101,6 +103,7 @@ class Means:
     proceed: Callable[[], object]
     purpose: str | None
     result: Result
+    watch: Watch | None = None
 
 
 class Job:
@@ -232,6 +235,7 @@ class Job:
                 [archive.create(self._means.tar, self._tree), *self._means.filters],
                 sink=publication.write,
                 listing=members,
+                gauge=progress.gauge(self._means.watch, self.volume.name, "read", lambda: beside.known),
                 stall_timeout=self._means.stall_timeout,
                 proceed=self._means.proceed,
             )
@@ -282,6 +286,8 @@ class Job:
             return {"method": "none"}
         pipe: dict[str, Any] = {"stall_timeout": means.stall_timeout, "proceed": means.proceed}
         method = means.verify
+        if means.watch is not None:
+            means.watch(self.volume.name, "verify", 0, None)
         with publication.reading() as descriptor, contextlib.ExitStack() as stack:
             filters: list[Stage] | None = None
             if means.encryption is None or means.decryption is not None:

@@ -38,7 +38,7 @@ def stage(tar: str) -> Stage:
             "--list",
             "--file=-",
             "--no-seek",
-            "--blocking-factor=128",
+            archive.BLOCKS,
             "--verbose",
             "--numeric-owner",
             "--block-number",

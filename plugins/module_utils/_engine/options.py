@@ -37,12 +37,14 @@ class Spec:
 @dataclass
 class Report:
     """How an action ended. ``values`` is what a module returns besides ``changed``; ``failure`` the message of what
-    went wrong although something was done, or None."""
+    went wrong although something was done, or None; ``partly`` tells that something was good in spite of it, which
+    ``changed`` tells already."""
 
     changed: bool
     values: dict[str, Any]
     warnings: Sequence[str] = ()
     failure: str | None = None
+    partly: bool = False
 
 
 #: Where options that aren't given come from.

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from . import tools
 from .errors import PipelineError, reason
-from .stall import Stall
+from .stall import Meter, Stall
 
 #: Bytes moved at a time, and the size asked for each pipe.
 CHUNK = 1 << 20
@@ -93,24 +93,40 @@ def run(
     sink: Callable[[memoryview], object] | None = None,
     listing: Callable[[memoryview], object] | None = None,
     tap: Callable[[int, int], object] | None = None,
+    gauge: Callable[[int], object] | None = None,
     stall_timeout: float = 0,
     proceed: Callable[[], object] | None = None,
 ) -> list[Outcome]:
     """Run the stages, each one's output the next one's input, and return how each ended.
 
     ``source`` is the descriptor that the first stage reads (None: nothing), ``sink`` is called with the last stage's
-    output, ``listing`` with what the stage that has LISTING in its arguments writes there, and ``proceed`` now and
-    then. With a ``tap`` there are two pipes before the last stage: it is called with the ends between them, which are
-    its own from then on, and moves the bytes. An exception out of any of them ends every process and goes on to the
-    caller. Raise PipelineError if a program can't be started, or if for ``stall_timeout`` seconds (0: for ever) no
-    process reads or writes a byte.
+    output, ``listing`` with what the stage that has LISTING in its arguments writes there, ``gauge`` with the bytes
+    that the first stage has read by then, and ``proceed`` now and then. With a ``tap`` there are two pipes before the
+    last stage: it is called with the ends between them, which are its own from then on, and moves the bytes. An
+    exception out of any of them ends every process and goes on to the caller. Raise PipelineError if a program can't be
+    started, or if for ``stall_timeout`` seconds (0: for ever) no process reads or writes a byte.
     """
     pump = _Pump()
     try:
         pump.start(stages, source, sink, listing, tap)
-        return pump.run(Stall(pump.processes(), stall_timeout), proceed or _nothing)
+        return pump.run(_looks(pump, gauge, stall_timeout), proceed or _nothing)
     finally:
         pump.end()
+
+
+def _looks(pump: _Pump, gauge: Callable[[int], object] | None, stall_timeout: float) -> Callable[[], object]:
+    """What looks at the processes now and then: whether they hang, and how far the first one has come."""
+    processes = pump.processes()
+    stall = Stall(processes, stall_timeout)
+    if gauge is None:
+        return stall.look
+    meter = Meter(next(iter(processes)), gauge)
+
+    def look() -> None:
+        stall.look()
+        meter.look()
+
+    return look
 
 
 def _lines(said: bytearray) -> tuple[str, ...]:
@@ -175,19 +191,19 @@ class _Pump:
         """The stages' names, by the identifiers of their processes."""
         return {process.pid: stage.name for stage, process, _said in self._processes}
 
-    def run(self, stall: Stall, proceed: Callable[[], object]) -> list[Outcome]:
+    def run(self, look: Callable[[], object], proceed: Callable[[], object]) -> list[Outcome]:
         """Move bytes until every end is closed, wait for the processes, and return how they ended, in their order."""
         while self._selector.get_map():
             ready = [key for key, _events in self._selector.select(_TICK)]
             for key in ready:
                 key.data()
-            stall.look()
+            look()
             proceed()
             if all(key.fd != self._data for key in ready):
                 time.sleep(_NAP)
         for _stage, process, _said in self._processes:
             while not _gone(process, _TICK):
-                stall.look()
+                look()
                 proceed()
         return [Outcome(stage.name, process.returncode, _lines(said)) for stage, process, said in self._processes]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import journal, mounts, quiesce, staging, unstaged, volumes
+from . import journal, mounts, quiesce, scratch, staging, unstaged, volumes
 from .client import Client
 from .errors import DrydockError
 
@@ -32,6 +32,8 @@ def recover(client: Client, limits: quiesce.Limits, helper_image: str | None = N
                 undone = _swap(client, entry.undo, helper_image, notes.append)
             elif entry.undo.get("kind") == unstaged.KIND:
                 undone = unstaged.recover(client, entry.undo, limits, helper_image, notes.append)
+            elif entry.undo.get("kind") == scratch.KIND:
+                undone = scratch.recover(client, entry.undo, notes.append)
             else:
                 undone = quiesce.bring_back(client, entry.undo, limits, notes.append)
         except (DrydockError, KeyError) as error:

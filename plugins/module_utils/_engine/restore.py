@@ -22,6 +22,7 @@ from . import (
     names,
     patience,
     pipeline,
+    progress,
     recovery,
     target,
     tools,
@@ -31,6 +32,7 @@ from . import (
 from .client import Client
 from .errors import DrydockError, IntegrityError, PipelineError, RepositoryError, UsageError, VolumeError
 from .faithful import Comparison, Following
+from .progress import Watch
 from .repository import Directory
 from .safety import Safety
 from .survey import Survey
@@ -45,12 +47,14 @@ _SKEW = timedelta(minutes=10)
 class Settings(target.Settings):
     """How to restore: how to treat the volume, and how to read the archive. In check mode its checksum is verified.
 
-    ``verify`` is how to make sure that a backup was restored truly: none, or compare, see faithful.
+    ``verify`` is how to make sure that a backup was restored truly: none, or compare, see faithful. ``watch`` is told
+    how far the archive has been read.
     """
 
     decryption: encryption.Decryption | None = None
     stall_timeout: float = 600
     verify: str = "compare"
+    watch: Watch | None = None
 
     def __post_init__(self) -> None:
         """Raise UsageError for settings that won't do."""
@@ -226,6 +230,8 @@ class _Archive:
         self._manifest = manifest
         self._content = manifest["content"]
         self._stall_timeout = settings.stall_timeout
+        size = manifest["archive"]["bytes"]
+        self._gauge = progress.gauge(settings.watch, manifest["volume"]["name"], "restore", lambda: size)
         self._compare = settings.verify == "compare" and not settings.check
         self._tar, _version = tools.gnu_tar()
         head = os.pread(descriptor, encryption.HEAD, 0)
@@ -296,6 +302,7 @@ class _Archive:
             sink=sink,
             listing=listing,
             tap=None if following is None else following.tap,
+            gauge=self._gauge,
             stall_timeout=self._stall_timeout,
         )
 

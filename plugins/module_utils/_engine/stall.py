@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from .errors import PipelineError
 
@@ -41,11 +41,33 @@ class Stall:
             )
 
 
+class Meter:
+    """Tells ``gauge`` twice a second how many bytes a process has read."""
+
+    def __init__(self, pid: int, gauge: Callable[[int], object]) -> None:
+        self._pid = pid
+        self._gauge = gauge
+        self._told = 0.0
+
+    def look(self) -> None:
+        """Tell, if it is time to."""
+        now = time.monotonic()
+        if now - self._told >= 0.5:
+            self._told = now
+            read = _counted(self._pid, _COUNTERS[:1])
+            if read >= 0:
+                self._gauge(read)
+
+
 def _bytes_moved(pid: int) -> int:
     """What a process has read and written, in bytes; -1 once it has ended."""
+    return _counted(pid, _COUNTERS)
+
+
+def _counted(pid: int, counters: tuple[bytes, ...]) -> int:
     try:
         with open(f"/proc/{pid}/io", "rb") as file:
-            return sum(int(line.split()[1]) for line in file if line.startswith(_COUNTERS))
+            return sum(int(line.split()[1]) for line in file if line.startswith(counters))
     except (OSError, ValueError):
         return -1
 

@@ -90,6 +90,11 @@ class Beside:
         stepped = abs(_clock() - self._clock) > _TICK
         return self._ended, not stepped and self._ended.steady_since(self._began)
 
+    @property
+    def known(self) -> int | None:
+        """How many bytes there are to read, once all is counted."""
+        return min(self._ended.bytes, self._ended.allocated) if isinstance(self._ended, Survey) else None
+
     def _run(self, tree: str) -> None:
         try:
             self._ended = survey(tree, self._walk)

@@ -97,7 +97,7 @@ def restorable(
 def _listing(tar: str) -> Stage:
     """The stage that reads a tar stream to its end and lists its members, in a line each whatever is in their names."""
     index = f"--index-file=/dev/fd/{pipeline.LISTING}"
-    return Stage("tar", (tar, "--list", "--file=-", "--blocking-factor=128", index, "--quoting-style=escape"))
+    return Stage("tar", (tar, "--list", "--file=-", archive.BLOCKS, index, "--quoting-style=escape"))
 
 
 def _run(

@@ -16,6 +16,7 @@ from ..grouping import METHODS
 from ..hooks import Hook
 from ..job import Result
 from ..options import Report, Spec
+from ..progress import Watch
 from ..retention import Policy
 from ..selection import Selector
 
@@ -84,10 +85,10 @@ SPEC = Spec(
 )
 
 
-def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
+def run(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None = None) -> Report:
     """Back up. Raise DrydockError for what concerns all volumes."""
     selector = Selector.parse(params["selector"])
-    how = settings(params)
+    how = settings(params, watch)
     result = backup(
         options.connect(params),
         options.repository(params, check=check),
@@ -98,7 +99,7 @@ def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
     return report(result)
 
 
-def settings(params: Mapping[str, Any]) -> Settings:
+def settings(params: Mapping[str, Any], watch: Watch | None = None) -> Settings:
     """The engine's settings out of the options. Raise UsageError."""
     ours, theirs = params["encryption"], params["decryption"]
     if theirs is None and ours is not None and ours["passphrase_file"]:
@@ -124,6 +125,7 @@ def settings(params: Mapping[str, Any]) -> Settings:
         require_match=params["require_match"],
         require_mounted=params["require_mounted"],
         helper_image=params["helper_image"],
+        watch=watch,
     )
 
 

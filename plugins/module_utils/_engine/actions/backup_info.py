@@ -39,4 +39,5 @@ def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
             "foreign": found.foreign,
         },
         failure="; ".join(one["error"] for one in found.backups + found.databases if one.get("error")) or None,
+        partly=any(one.get("verified") for one in found.backups + found.databases),
     )

@@ -14,6 +14,7 @@ from ..bare import Source
 from ..encryption import Decryption
 from ..errors import UsageError
 from ..options import Report, Spec
+from ..progress import Watch
 from ..restore import LATEST, Result, Settings, restore, restore_archive
 
 SPEC = Spec(
@@ -45,10 +46,10 @@ SPEC = Spec(
 )
 
 
-def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
+def run(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None = None) -> Report:
     """Restore a backup or an archive. Raise DrydockError, with the volume as it was, if that can't be done."""
     volume = params["volume"]
-    result = _restored(params, volume, settings(params, check=check), check=check)
+    result = _restored(params, volume, settings(params, check=check, watch=watch), check=check)
     compared = result.verified
     return Report(
         changed=result.changed,
@@ -72,7 +73,7 @@ def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
     )
 
 
-def settings(params: Mapping[str, Any], *, check: bool) -> Settings:
+def settings(params: Mapping[str, Any], *, check: bool, watch: Watch | None = None) -> Settings:
     """The engine's settings out of the options. Raise UsageError."""
     return Settings(
         decryption=Decryption.parse(params["decryption"]),
@@ -84,6 +85,7 @@ def settings(params: Mapping[str, Any], *, check: bool) -> Settings:
         labels=options.texts(params["labels"]),
         stall_timeout=params["stall_timeout"],
         verify=params["verify"],
+        watch=watch,
         helper_image=params["helper_image"],
         staging=params["staging"],
         safety=options.safety(params["safety_backup"], check=check),

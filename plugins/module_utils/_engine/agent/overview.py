@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of this host's backups: its jobs and their last runs, what the repositories hold, drills, leftovers.
+
+Local repositories are looked at. What is in a remote one is told by the runs that wrote there: asking is slow, and may
+cost money.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from .. import names, options, records, recovery
+from ..actions import backup, drill
+from ..client import Client
+from ..errors import DrydockError
+from ..inventory import inventory
+from ..options import Spec
+from ..selection import Selector, select
+from ..validate import validated
+from . import jobs
+
+SPECS: Mapping[str, Spec] = {"backup": backup.SPEC, "drill": drill.SPEC}
+#: How old a newest backup may be, in seconds, where nothing else is said.
+MAX_AGE = 2 * 86400.0
+
+
+@dataclass
+class JobView:
+    """A job: how old what it makes may get (``max_age``, seconds), its options (``params``), its last runs' ``record``,
+    whether one is going on, and what is wrong with its file."""
+
+    name: str
+    action: str = ""
+    max_age: float = MAX_AGE
+    params: Mapping[str, Any] = field(default_factory=dict)
+    record: Mapping[str, Any] = field(default_factory=dict)
+    running: bool = False
+    problem: str | None = None
+
+
+@dataclass
+class VolumeView:
+    """A volume that a job backs up: its newest complete backup, with its ``age`` in seconds, how many ``backups`` there
+    are (None: not known), the newest copy in each further repository, and its last drill."""
+
+    volume: str
+    job: str
+    host: str
+    repository: str
+    max_age: float
+    newest: str | None = None
+    age: float | None = None
+    bytes: int | None = None
+    archive_bytes: int | None = None
+    seconds: float | None = None
+    downtime: float | None = None
+    backups: int | None = None
+    copies: dict[str, str | None] = field(default_factory=dict)
+    drill: Mapping[str, Any] | None = None
+
+
+@dataclass
+class RepositoryView:
+    """A local repository: ``backups`` of this host and their ``bytes``, and what is ``free`` on its file system."""
+
+    path: str
+    host: str
+    backups: int = 0
+    bytes: int = 0
+    free: int | None = None
+    total: int | None = None
+    problem: str | None = None
+
+
+@dataclass
+class Overview:
+    """All of it, at a time. ``unprotected`` are the volumes of the host that no job backs up, None where Docker doesn't
+    tell; ``interrupted`` tells that a run that died has left something."""
+
+    at: datetime
+    jobs: list[JobView] = field(default_factory=list)
+    volumes: list[VolumeView] = field(default_factory=list)
+    repositories: list[RepositoryView] = field(default_factory=list)
+    drills: list[Mapping[str, Any]] = field(default_factory=list)
+    unprotected: list[str] | None = None
+    interrupted: bool = False
+    docker: str | None = None
+
+
+def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age: float) -> Overview:
+    """Look at all jobs, or at those that are ``wanted``. Raise UsageError for one that isn't there, and StateError if
+    the jobs or the journal can't be read."""
+    found = Overview(datetime.now(timezone.utc), interrupted=recovery.unfinished())
+    found.drills = [record for name in records.names(records.DRILLS) if (record := records.read(records.DRILLS, name))]
+    found.jobs = [_job(name, max_age, named=wanted is not None) for name in wanted or jobs.names()]
+    listed: dict[str, dict[str, Any]] = {}
+    containers: list[dict[str, Any]] = []
+    try:
+        client = connect()
+        listed, containers = client.volumes(), client.all_containers()
+    except DrydockError as error:
+        found.docker = str(error)
+    inventories = _Inventories(found)
+    drilled = set()
+    for job in found.jobs:
+        for name in [] if job.problem is not None else _names(job, listed, containers):
+            drilled.add((name, options.host(job.params)))
+            if job.action == "backup":
+                found.volumes.append(_volume(job, name, found, inventories))
+    # of a volume that no job knows any more, nobody wants to hear
+    found.drills = [one for one in found.drills if (one.get("volume"), one.get("host")) in drilled]
+    if found.docker is None and wanted is None:
+        covered = {view.volume for view in found.volumes}
+        found.unprotected = sorted(name for name, volume in listed.items() if name not in covered and _counts(volume))
+    return found
+
+
+def _job(name: str, max_age: float, *, named: bool) -> JobView:
+    """One job. Raise UsageError if it was ``named`` and isn't there."""
+    view = JobView(name, max_age=max_age, record=records.read(records.RUNS, name) or {})
+    try:
+        job = jobs.read(name)
+    except DrydockError as error:
+        if named:
+            raise
+        view.problem = str(error)
+        return view
+    view.action, view.running = job.action, jobs.is_running(name)
+    view.max_age = max_age if job.max_age is None else job.max_age
+    try:
+        if job.action not in SPECS:
+            raise DrydockError(f"action is {job.action!r}; it can be {' or '.join(SPECS)}")
+        view.params = validated(SPECS[job.action], job.options, os.environ)
+    except DrydockError as error:
+        view.problem = f"{job.where}: {error}"
+    return view
+
+
+def _names(job: JobView, listed: Mapping[str, Any], containers: Sequence[dict[str, Any]]) -> Sequence[str]:
+    """The volumes that a job is for: those that it names, or those that its selector means now or meant before."""
+    if job.params["selector"] is None:
+        return list(dict.fromkeys(job.params["volumes"] or []))
+    selector = Selector.parse(job.params["selector"])
+    if not listed or selector is None:
+        return sorted(job.record.get("volumes", {}))
+    return select(dict(listed), containers, selector)
+
+
+def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories) -> VolumeView:
+    params = job.params
+    host, repository = options.host(params), params["repository"]
+    view = VolumeView(name, job.name, host, repository, job.max_age)
+    view.drill = next((one for one in found.drills if (one.get("volume"), one.get("host")) == (name, host)), None)
+    held = job.record.get("copies", {}).get(name, {})
+    view.copies = {each["repository"]: held.get(each["repository"]) for each in params.get("copies") or []}
+    if os.path.isabs(repository):
+        made = inventories.of(params, host).get(name, [])
+        view.backups = len(made)
+        if made:
+            newest = made[0]
+            view.newest, view.age = newest["id"], newest["age_seconds"]
+            view.bytes, view.archive_bytes = newest["content"]["bytes"], newest["archive"]["bytes"]
+            view.downtime = newest.get("consistency", {}).get("downtime_seconds")
+            view.seconds = _between(newest["started_at"], newest["finished_at"])
+        return view
+    known = job.record.get("volumes", {}).get(name)
+    if known:
+        view.newest, view.bytes, view.archive_bytes = known["id"], known["bytes"], known["archive_bytes"]
+        view.age = (found.at - names.when(known["id"])).total_seconds()
+        view.seconds, view.downtime = known["seconds"], known["downtime_seconds"]
+    return view
+
+
+class _Inventories:
+    """What local repositories hold, each looked at once."""
+
+    def __init__(self, found: Overview) -> None:
+        self._found = found
+        self._known: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+
+    def of(self, params: Mapping[str, Any], host: str) -> dict[str, list[dict[str, Any]]]:
+        """The complete backups of a host in a job's repository by volume, the newest first."""
+        key = (params["repository"], host)
+        if key not in self._known:
+            self._known[key] = self._look(params, host)
+        return self._known[key]
+
+    def _look(self, params: Mapping[str, Any], host: str) -> dict[str, list[dict[str, Any]]]:
+        view = RepositoryView(params["repository"], host)
+        self._found.repositories.append(view)
+        by_volume: dict[str, list[dict[str, Any]]] = {}
+        try:
+            held = inventory(options.repository(params, check=True), host=host, now=self._found.at)
+        except DrydockError as error:
+            view.problem = str(error)
+            return by_volume
+        for manifest in held.backups:
+            by_volume.setdefault(manifest["volume"]["name"], []).append(manifest)
+        every = held.backups + held.databases
+        view.backups, view.bytes = len(every), sum(one["archive"]["bytes"] for one in every)
+        try:
+            facts = os.statvfs(view.path)
+        except OSError as error:
+            view.problem = f"repository {view.path}: {error.strerror}"
+        else:
+            view.free, view.total = facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize
+        return by_volume
+
+
+def _counts(volume: Mapping[str, Any]) -> bool:
+    """Whether anybody would miss a volume: not an anonymous one, nor one of ours."""
+    labels = volume.get("Labels") or {}
+    name = str(volume["Name"])
+    anonymous = len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
+    return not (anonymous or labels.get("drydock.backup") == "false" or "com.docker.volume.anonymous" in labels)
+
+
+def _between(started: str, finished: str) -> float | None:
+    """The seconds between two times out of a manifest."""
+    try:
+        begin, end = (datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ") for text in (started, finished))  # noqa: DTZ007
+    except ValueError:
+        return None
+    return (end - begin).total_seconds()

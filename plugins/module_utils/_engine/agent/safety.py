@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a host is safe: what is wrong, a pure function of the overview."""
+
+from __future__ import annotations
+
+from . import show
+from .overview import JobView, Overview, VolumeView
+
+
+def problems(found: Overview) -> list[str]:
+    """What wants looking after, the most urgent first. Nothing means that the host is safe."""
+    wrong = []
+    if found.interrupted:
+        wrong.append("an interrupted run has left something undone: drydock-volumes recover")
+    if found.docker is not None:
+        wrong.append(found.docker)
+    if not found.jobs:
+        wrong.append("there is no job: nothing on this host is backed up by itself")
+    wrong += [one.problem for one in found.repositories if one.problem is not None]
+    for volume in found.volumes:
+        wrong += _of_volume(volume)
+    for job in found.jobs:
+        wrong += _of_job(job)
+    wrong += [
+        f"volume {one['volume']}: its last drill ({one.get('finished_at')}) failed: {one.get('error')}"
+        for one in found.drills
+        if not one.get("success")
+    ]
+    return wrong
+
+
+def _of_volume(one: VolumeView) -> list[str]:
+    if one.newest is None:
+        return [f"volume {one.volume}: there is no complete backup of it in {one.repository}"]
+    wrong = []
+    if one.age is not None and one.age > one.max_age:
+        wrong.append(
+            f"volume {one.volume}: its newest backup is {show.span(one.age)} old; {show.span(one.max_age)} is allowed"
+        )
+    for repository, copy in one.copies.items():
+        if copy is None:
+            wrong.append(f"volume {one.volume}: there is no copy of its backups in {repository}")
+        elif copy != one.newest:
+            wrong.append(f"volume {one.volume}: {one.newest} isn't copied to {repository}; the newest copy is {copy}")
+    return wrong
+
+
+def _of_job(job: JobView) -> list[str]:
+    if job.problem is not None:
+        return [job.problem]
+    record = job.record
+    if record.get("running_since") and not job.running:
+        return [f"job {job.name}: its run of {record['running_since']} was interrupted"]
+    if record.get("success") is False:
+        return [f"job {job.name}: its last run ({record['finished_at']}) failed: {record['error']}"]
+    return []

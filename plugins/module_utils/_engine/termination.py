@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, drydock.volumes contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A signal that asks the process to end becomes an exception, so that what ends every failure ends this one too."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+
+class Terminated(BaseException):
+    """Somebody asked the process to end, by the signal ``number``."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}; what was under way is undone")
+        self.number = number
+
+
+@contextlib.contextmanager
+def terminating(*numbers: int) -> Iterator[None]:
+    """Raise Terminated in the main thread at the first of these signals. Those that come after it are ignored: what is
+    undone meanwhile is undone to its end."""
+
+    def end(number: int, _frame: Any) -> NoReturn:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)
+        raise Terminated(number)
+
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
