@@ -13,11 +13,19 @@ class ModuleDocFragment:
 options:
   repository:
     description:
-      - The absolute path of the directory that holds the backups, on the target.
+      - The absolute path of the directory that holds the backups, on the target; or C(REMOTE:path) for storage
+        elsewhere, which the program C(rclone) speaks to. C(REMOTE) is the name of a remote in rclone's configuration.
       - A backup is the pair C(<repository>/<host>/<volume>/<id>.tar.zst) and C(<id>.json), its manifest. An archive
         without its manifest is not a backup.
     type: path
     required: true
+  rclone_config:
+    description:
+      - The path of the file with rclone's configuration, on the target, where a repository is C(REMOTE:path). Nobody
+        but its owner may have access to it.
+      - By default that is what C(RCLONE_CONFIG) in the environment names, or where C(rclone config file) says it is.
+        The remotes and their passwords and keys are there and nowhere else.
+    type: path
   host:
     description:
       - The name of the folder in O(repository) that holds the host's backups.

@@ -180,8 +180,58 @@ options:
     description:
       - The absolute path of the directory that gets the backups, on the target.
       - It is created, for its owner only, if it doesn't exist; its parent directory must exist.
+      - Or C(REMOTE:path), where C(REMOTE) is a remote of rclone's configuration (S3, SFTP, WebDAV and many others). The
+        archives are uploaded as they are made then, and need no space on the host; but containers that hold still do
+        so until all is uploaded, and an upload whose connection breaks fails. A directory here and O(copies) have
+        neither drawback.
       - A backup is the pair C(<repository>/<host>/<volume>/<id>.tar.zst) and C(<id>.json), its manifest. C(<id>) is
         the time in UTC at which the backup started. An archive without its manifest is not a backup.
+  copies:
+    description:
+      - Further repositories that get a copy of the backups, one after the other. By then the containers run again.
+      - Each gets all complete backups of these volumes in O(repository) that it lacks and that its own retention
+        keeps, the newest first. So what couldn't be copied is copied by the next run.
+      - A copy counts when its size, and its checksum where the storage has one, are those of what was sent; its
+        manifest is the same, byte for byte. Before that it isn't listed as a backup.
+      - A copy that fails is tried again, three times in all. Then the task fails, and says in RV(failures) what the
+        repository lacks. The backup stands.
+      - O(repository) must be a directory then.
+    type: list
+    elements: dict
+    suboptions:
+      repository:
+        description: A directory, or C(REMOTE:path), as in O(repository).
+        type: path
+        required: true
+      retention:
+        description:
+          - Which of a volume's backups to keep there. Without rules everything stays.
+          - They expire as in O(retention), after all that it lacked has been copied.
+        type: dict
+        suboptions:
+          keep_last:
+            description: The number of newest backups to keep.
+            type: int
+          keep_hourly:
+            description: For how many hours that have a backup to keep the newest one.
+            type: int
+          keep_daily:
+            description: For how many days that have a backup to keep the newest one.
+            type: int
+          keep_weekly:
+            description: For how many weeks (ISO 8601) that have a backup to keep the newest one.
+            type: int
+          keep_monthly:
+            description: For how many months that have a backup to keep the newest one.
+            type: int
+          keep_yearly:
+            description: For how many years that have a backup to keep the newest one.
+            type: int
+          keep_within:
+            description:
+              - Keep all backups that are not older than this when the newest one was made, such as V(36h), V(7d),
+                V(2w), V(3m) (months) or V(1y2m3d).
+            type: str
 extends_documentation_fragment:
   - drydock.volumes._repository
   - drydock.volumes._storing
@@ -206,6 +256,7 @@ attributes:
 requirements:
   - On the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip).
   - For O(encryption), C(age) or C(gpg).
+  - For a repository elsewhere, C(rclone) 1.60 or newer.
 notes:
   - Runs on the Docker host and needs root there, because the files belong to the containers' users.
   - The failure of one volume doesn't stop the others. The task then fails, and its result says in RV(failures) what
@@ -274,6 +325,21 @@ EXAMPLES = r"""
       keep_daily: 7
       keep_weekly: 5
       keep_monthly: 12
+
+- name: Back up into a directory, and copy that to storage elsewhere, which keeps a year of it
+  drydock.volumes.docker_volume_backup:
+    volumes:
+      - pgdata
+    repository: /var/backups/volumes
+    quiesce: stop
+    retention:
+      keep_last: 3
+    copies:
+      - repository: offsite:backups/volumes
+        retention:
+          keep_daily: 14
+          keep_monthly: 12
+    rclone_config: /etc/drydock/rclone.conf
 
 - name: Keep the backups of all hosts apart under the names that the inventory has
   drydock.volumes.docker_volume_backup:
@@ -356,6 +422,8 @@ backups:
       description:
         - How the archive was verified, and how many seconds that took.
         - C(method) is V(checksum) where O(verify) was asked for and there was no key to decrypt the archive with.
+        - C(upload), where O(repository) is on a remote, is the checksum by which the remote confirmed what was uploaded
+          (V(md5)), or V(size) where it has none.
       type: dict
       returned: always
       sample: {method: archive, seconds: 1.4}
@@ -388,8 +456,36 @@ expired:
       id: 20261001T101502Z
       bytes: 1234567
       reason: no rule keeps it
+copies:
+  description:
+    - The backups that were copied to O(copies), or in check mode would be.
+    - C(verified) is what was compared at the other end, the name of a checksum or V(size). C(id) is V(none) for a
+      backup that check mode doesn't make.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - repository: offsite:backups/volumes
+      volume: pgdata
+      id: 20261123T101502Z
+      bytes: 1234567
+      verified: md5
+      seconds: 4.1
+copies_expired:
+  description: The older backups that were removed there, or in check mode would be, each with the reason.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - repository: offsite:backups/volumes
+      volume: pgdata
+      id: 20251001T101502Z
+      bytes: 1234567
+      reason: no rule keeps it
 failures:
-  description: The volumes that could not be backed up, with the reasons.
+  description:
+    - The volumes that could not be backed up, or of which a copy lacks something, with the reasons. C(repository) is
+      that of the copy.
   returned: always
   type: list
   elements: dict

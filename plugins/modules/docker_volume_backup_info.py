@@ -49,6 +49,7 @@ attributes:
     support: full
 requirements:
   - For O(verify), on the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip), and C(age) or C(gpg).
+  - For a repository elsewhere, C(rclone) 1.60 or newer.
 notes:
   - The repository belongs to root, so this needs root too.
 seealso:

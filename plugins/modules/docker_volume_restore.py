@@ -33,7 +33,10 @@ options:
     required: true
   repository:
     description:
-      - The absolute path of the directory that holds the backups, on the target.
+      - The absolute path of the directory that holds the backups, on the target; or C(REMOTE:path), where C(REMOTE) is
+        a remote of rclone's configuration.
+      - From a remote, the archive is downloaded once, into a file without a name below C(TMPDIR) or C(/var/tmp), if
+        there is room for it. Else it is read from there twice, first for its checksum, or more often for some archives.
       - One of this and O(archive) is required.
     type: path
     required: false
@@ -113,11 +116,14 @@ options:
     suboptions:
       repository:
         description:
-          - The absolute path of a repository on the target, which mustn't be in the volume.
+          - The absolute path of a repository on the target, which mustn't be in the volume; or C(REMOTE:path).
           - Where the newest backup is restored it mustn't be the folder of that one, because the safety backup would be
             the newest one then. Give another repository, another O(safety_backup.host) or a O(backup).
         type: path
         required: true
+      rclone_config:
+        description: As O(rclone_config), for this repository.
+        type: path
       host:
         description:
           - The host's folder in that repository.
@@ -204,6 +210,7 @@ attributes:
 requirements:
   - On the target, GNU C(tar), and C(zstd), or C(pigz) or C(gzip), or C(bzip2) or C(xz), and C(age) or C(gpg), as the
     archive needs.
+  - For a repository elsewhere, C(rclone) 1.60 or newer.
 notes:
   - Runs on the Docker host and needs root there, because the files belong to the containers' users.
 seealso:

@@ -44,9 +44,12 @@ options:
     type: dict
     suboptions:
       repository:
-        description: The absolute path of a repository on the target.
+        description: The absolute path of a repository on the target; or C(REMOTE:path), with a remote of rclone's.
         type: path
         required: true
+      rclone_config:
+        description: The path of the file with rclone's configuration, if it isn't where rclone looks by itself.
+        type: path
       host:
         description:
           - The host's folder in that repository.

@@ -10,15 +10,15 @@ import signal
 import subprocess
 import sys
 
-from . import clone, layout, many, million, orphans, proof, volumes
+from . import clone, layout, many, million, orphans, proof, upload, volumes
 from .registry import BENCHMARKS, Options
 
 # Each import registers a benchmark.
-__all__ = ["clone", "layout", "main", "many", "million", "orphans", "proof", "volumes"]
+__all__ = ["clone", "layout", "main", "many", "million", "orphans", "proof", "upload", "volumes"]
 
 #: All of them, in the order in which they run. A million files that were just removed would slow down what
 #: volumes, clone and proof write, see volumes._truncate: million comes last.
-ORDER = ("volumes", "clone", "proof", "many", "layout", "orphans", "million")
+ORDER = ("volumes", "clone", "proof", "upload", "many", "layout", "orphans", "million")
 
 
 def main() -> int:

@@ -30,6 +30,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors imp
     PipelineError,
     VolumeError,
 )
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.stored import Local
 from tests.support import trees
 from tests.unit.helpers import ENGINE, needs_root, started
 
@@ -66,13 +67,13 @@ class Stored:
 
     def read(self, **other: t.Any) -> None:
         with self.path.open("rb") as file:
-            verification.archive_readable(file.fileno(), **{**self.facts(), **other})
+            verification.archive_readable(Local(file.fileno(), cold=True), **{**self.facts(), **other})
 
     def restore(self, scratch: pathlib.Path, **other: t.Any) -> compare.Comparison:
         tar, now = tools.gnu_tar()[0], time.time_ns() + 100 * SECOND
         given = {"tree": str(self.tree), "started": now, "scratch": str(scratch), "needed": 0, "tar": tar, **other}
         with self.path.open("rb") as file:
-            return verification.restorable(file.fileno(), **{"filters": self.filters, **given})
+            return verification.restorable(Local(file.fileno(), cold=True), **{"filters": self.filters, **given})
 
 
 def store(tree: pathlib.Path, compression: str = "zstd") -> Stored:

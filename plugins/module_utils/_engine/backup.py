@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from . import codecs, expiry, grouping, mounts, names, patience, quiesce, recovery, sharing, tools, volumes
 from .client import Client
+from .copies import Copy, Copying, require_apart
 from .encryption import Decryption, Encryption
 from .errors import DrydockError, NoAnswerError, UsageError
 from .grouping import Group
@@ -20,6 +21,7 @@ from .hooks import Hook
 from .job import Job, Means, Result
 from .progress import Watch
 from .quiesce import Limits, Window
+from .repositories import Repository
 from .repository import Directory
 from .retention import Policy
 from .selection import Selector, select
@@ -39,8 +41,8 @@ class Settings:
     that changed while they were read, or couldn't be read. ``verify`` is none, archive or restore; the last one needs
     room in the directory ``scratch``, and both need ``decryption`` where the archive is encrypted for keys that this
     host doesn't have. With ``require_mounted`` the repository mustn't be on the root file system. ``helper_image`` is
-    for mounts.reach. ``watch`` is told how far each read has come, ``purpose`` is for the manifest. Times are in
-    seconds.
+    for mounts.reach. ``copies`` are made at the end, when the containers run again. ``watch`` is told how far each
+    read has come, ``purpose`` is for the manifest. Times are in seconds.
     """
 
     compression: str = "zstd"
@@ -48,6 +50,7 @@ class Settings:
     encryption: Encryption | None = None
     decryption: Decryption | None = None
     retention: Policy = field(default_factory=Policy)
+    copies: Sequence[Copy] = ()
     quiesce: str = "none"
     before: Sequence[Hook] = ()
     after: Sequence[Hook] = ()
@@ -81,7 +84,7 @@ class Settings:
 
 
 def backup(
-    client: Client, repository: Directory, wanted: Sequence[str] | Selector, *, host: str, settings: Settings
+    client: Client, repository: Repository, wanted: Sequence[str] | Selector, *, host: str, settings: Settings
 ) -> Result:
     """Back up volumes, by their names or by a selector, under ``host``.
 
@@ -92,6 +95,7 @@ def backup(
     volumes.require_local(client)
     result = Result()
     names.path_component("host", host)
+    require_apart(repository, settings.copies)
     tar, tar_version = tools.gnu_tar()
     codec = codecs.codec(settings.compression)
     codec.compressor(settings.compression_level)
@@ -106,6 +110,7 @@ def backup(
     if not repository.check():
         what = "would be" if repository.read_only else "is"
         result.warnings.append(f"repository {repository.root} doesn't exist yet and {what} created")
+    result.warnings += repository.notes()
     known, containers = _known(client, wanted), client.all_containers()
     result.warnings += [f"not all volumes could be listed: {why}" for why in client.unlisted]
     found = _find(client, known, containers, wanted, settings, result)
@@ -154,6 +159,7 @@ def backup(
     for window in made:
         window.await_health()
     _in_order(result, [volume.name for volume in found])
+    _copy(repository, host, [volume.name for volume in found], settings, workers.proceed, result)
     for done in result.backups:
         with result.noting(done["volume"]["name"]):
             result.expired += _expire(repository, host, done, settings)
@@ -298,7 +304,7 @@ def _near(client: Client) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _expire(repository: Directory, host: str, made: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+def _expire(repository: Repository, host: str, made: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
     """Let go what the policy doesn't keep any more, now that there is a good new backup."""
     now = names.utc_now()
     return expiry.expire(
@@ -307,9 +313,27 @@ def _expire(repository: Directory, host: str, made: dict[str, Any], settings: Se
         made["volume"]["name"],
         settings.retention,
         now,
-        planned=None if made["id"] else names.stamp(now),
+        planned=[] if made["id"] else [names.stamp(now)],
         lock_timeout=settings.lock_timeout,
     )
+
+
+def _copy(
+    repository: Repository,
+    host: str,
+    wanted: Sequence[str],
+    settings: Settings,
+    proceed: Callable[[], object],
+    result: Result,
+) -> None:
+    """Bring what the copies lack to them. What a copy fails at is noted as its failure, and doesn't stop the others."""
+    planned = {made["volume"]["name"]: names.stamp(names.utc_now()) for made in result.backups if made["id"] is None}
+    if not isinstance(repository, Directory):
+        return
+    for copy in settings.copies:
+        copying = Copying(repository, copy, host, result, lock_timeout=settings.lock_timeout, proceed=proceed)
+        for volume in wanted:
+            copying.bring(volume, planned.get(volume))
 
 
 def _in_order(result: Result, order: Sequence[str]) -> None:

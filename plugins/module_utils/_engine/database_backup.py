@@ -23,8 +23,7 @@ from .errors import ContainerError, DaemonError, DatabaseError, IntegrityError, 
 from .manifest import DATABASE, FORMAT
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
-from .publication import Publication
-from .repository import Directory
+from .repositories import Publishing, Repository
 from .retention import Policy
 from .server import Dialect, Login, Server
 from .version import VERSION
@@ -69,7 +68,7 @@ class Result:
     warnings: list[str]
 
 
-def backup(client: Client, repository: Directory, container: str, *, host: str, settings: Settings) -> Result:
+def backup(client: Client, repository: Repository, container: str, *, host: str, settings: Settings) -> Result:
     """Back the databases in a running container up, under ``host``. Raise DrydockError, with nothing added, if a dump
     fails or isn't whole.
 
@@ -146,7 +145,7 @@ def backup(client: Client, repository: Directory, container: str, *, host: str, 
         folder,
         settings.retention,
         names.utc_now(),
-        planned=None if path else names.stamp(started),
+        planned=[] if path else [names.stamp(started)],
         lock_timeout=settings.lock_timeout,
     )
     return result
@@ -194,7 +193,7 @@ class _Job:
         self._gone = gone
         self._error: BaseException | None = None
 
-    def store(self, publication: Publication, filters: Sequence[pipeline.Stage]) -> None:
+    def store(self, publication: Publishing, filters: Sequence[pipeline.Stage]) -> None:
         """Send the dumps through the pipe. Raise DrydockError unless all of them are whole and arrived."""
         read, write = os.pipe()
         thread = threading.Thread(target=self._feed, args=(write,), name="dump")
@@ -263,7 +262,7 @@ def _plain() -> pipeline.Stage:
     return pipeline.Stage("cat", (tools.need("cat", "coreutils"),))
 
 
-def _note(manifest: dict[str, Any], publication: Publication, job: _Job) -> None:
+def _note(manifest: dict[str, Any], publication: Publishing, job: _Job) -> None:
     """Add to the manifest what is known now."""
     manifest["id"] = publication.id
     manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
@@ -272,21 +271,22 @@ def _note(manifest: dict[str, Any], publication: Publication, job: _Job) -> None
     manifest["finished_at"] = names.iso(names.utc_now())
 
 
-def _verified(publication: Publication, manifest: dict[str, Any], codec: Codec, settings: Settings) -> dict[str, Any]:
+def _verified(publication: Publishing, manifest: dict[str, Any], codec: Codec, settings: Settings) -> dict[str, Any]:
     """Read the archive back if that is asked for, and return what the manifest says of it: that every dump was whole
     goes without saying."""
+    how = publication.arrived()
+    upload = {"upload": how} if how else {}
     if settings.verify == "none":
-        return {"method": "none"}
+        return {"method": "none", **upload}
     began = time.monotonic()
     stored = manifest["archive"]
-    with publication.reading() as descriptor, contextlib.ExitStack() as stack:
+    with publication.reading() as read, contextlib.ExitStack() as stack:
         filters = None
         if settings.encryption is None or settings.decryption is not None:
-            head = os.pread(descriptor, encryption.HEAD, 0)
-            decryptor = encryption.decryptor(settings.decryption, stored["encryption"], head)
+            decryptor = encryption.decryptor(settings.decryption, stored["encryption"], read.head())
             filters = [*stack.enter_context(decryptor), *codec.decompressor()]
         verification.archive_readable(
-            descriptor,
+            read,
             sha256=stored["sha256"],
             size=stored["bytes"],
             entries=manifest["content"]["entries"],
@@ -294,7 +294,7 @@ def _verified(publication: Publication, manifest: dict[str, Any], codec: Codec, 
             tar=tools.gnu_tar()[0],
         )
     method = "checksum" if filters is None else "archive"
-    return {"method": method, "seconds": round(time.monotonic() - began, 3)}
+    return {"method": method, "seconds": round(time.monotonic() - began, 3), **upload}
 
 
 @contextlib.contextmanager

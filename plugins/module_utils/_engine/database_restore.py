@@ -29,10 +29,11 @@ from .errors import (
 )
 from .mariadb_restore import MariaDBRestorer
 from .postgresql_restore import PostgreSQLRestorer
-from .repository import Directory
+from .repositories import Repository
 from .restore import LATEST, choose
 from .restoring import Choice, Pair
 from .server import Check, Login, Server
+from .stored import Stored
 
 #: Those that can be restored, by the names of their engines.
 RESTORERS: dict[str, Callable[[Server, Choice], Restorer]] = {
@@ -88,7 +89,7 @@ class Result:
 
 def restore(
     client: Client,
-    repository: Directory,
+    repository: Repository,
     container: str,
     *,
     host: str,
@@ -114,14 +115,14 @@ def restore(
         )
     pairs, shared = _pairs(manifest, settings)
     path = repository.archive(manifest)
-    with open(path, "rb", buffering=0) as stored, contextlib.ExitStack() as stack:
+    with repository.stored(manifest) as stored, contextlib.ExitStack() as stack:
         stack.enter_context(_explained(container))
         found = server.find(client, container, settings.login, settings.stall_timeout, _nothing)
         if not settings.check:
             stack.enter_context(_lock(found, settings.lock_timeout))
         restorer = RESTORERS[engine](found, settings.choice)
         restorer.look(pairs)
-        archive = _Archive(stored.fileno(), path, manifest, settings, stack)
+        archive = _Archive(stored, path, manifest, settings, stack)
         archive.verify()
         archive.through(restorer.examine)
         if not settings.check:
@@ -155,20 +156,20 @@ class _Archive:
 
     def __init__(
         self,
-        descriptor: int,
+        source: Stored,
         path: str,
         manifest: dict[str, Any],
         settings: Settings,
         stack: contextlib.ExitStack,
     ) -> None:
         """Find all that it takes to read it: programs and keys. Raise DrydockError if something isn't there."""
-        self._descriptor = descriptor
+        self._source = source
         self._path = path
         self._stored = manifest["archive"]
         self._stall_timeout = settings.stall_timeout
         self._dumps = [server.dump(record) for record in manifest["database"]["dumps"]]
-        head = os.pread(descriptor, encryption.HEAD, 0)
         cipher = self._stored.get("encryption")
+        head = source.head() if cipher else b""
         decryptor = stack.enter_context(encryption.decryptor(settings.decryption, cipher, head))
         filters = [*decryptor, *codecs.codec(self._stored["compression"]).decompressor()]
         self._filters = filters or [pipeline.Stage("cat", (tools.need("cat", "coreutils"),))]
@@ -177,7 +178,7 @@ class _Archive:
         """Raise IntegrityError unless the archive is byte for byte what was stored."""
         try:
             verification.archive_readable(
-                self._descriptor,
+                self._source,
                 sha256=self._stored["sha256"],
                 size=self._stored["bytes"],
                 entries=0,
@@ -189,13 +190,13 @@ class _Archive:
 
     def through(self, take: Take) -> None:
         """Read all of it, and give each dump to what ``take`` returns for it (None: to nobody)."""
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
         receiver = _Receiver(take)
         reader = Reader(self._dumps, receiver)
         with receiver:
-            outcomes = pipeline.run(
-                self._filters, source=self._descriptor, sink=reader.write, stall_timeout=self._stall_timeout
-            )
+            with self._source.reading() as source:
+                outcomes = pipeline.run(
+                    self._filters, source=source, sink=reader.write, stall_timeout=self._stall_timeout
+                )
             bad = pipeline.failed(outcomes)
             if bad is not None:
                 raise PipelineError(f"{self._path}: {bad}")

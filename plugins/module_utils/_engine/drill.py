@@ -20,7 +20,7 @@ from .errors import ContainerError, DrydockError, UsageError, VolumeError, redac
 from .hooks import Hook
 from .progress import Watch
 from .quiesce import Limits
-from .repository import Directory
+from .repositories import Repository
 from .restore import LATEST, choose, restore
 from .restore import Settings as Restoring
 from .selection import Selector, select
@@ -79,7 +79,7 @@ class Result:
 
 
 def drill(
-    client: Client, repository: Directory, wanted: Sequence[str] | Selector, *, host: str, settings: Settings
+    client: Client, repository: Repository, wanted: Sequence[str] | Selector, *, host: str, settings: Settings
 ) -> Result:
     """Restore the newest backups of volumes of ``host``, by their names or by a selector, one after the other.
 
@@ -112,7 +112,7 @@ def _names(client: Client, wanted: Sequence[str] | Selector, settings: Settings,
     return selected
 
 
-def _one(client: Client, repository: Directory, host: str, volume: str, settings: Settings, result: Result) -> None:
+def _one(client: Client, repository: Repository, host: str, volume: str, settings: Settings, result: Result) -> None:
     """Drill one volume, and keep what came of it."""
     began = names.utc_now()
     record: dict[str, Any] = {"volume": volume, "host": host, "repository": repository.root}
@@ -159,7 +159,7 @@ def _planned(manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _proven(
     client: Client,
-    repository: Directory,
+    repository: Repository,
     host: str,
     volume: str,
     settings: Settings,

@@ -162,7 +162,7 @@ class Execution(contextlib.AbstractContextManager["Execution"]):
         """Wait until something moves, and read what there is. Return whether it takes more to read."""
         since = time.monotonic()
         while True:
-            readable, writable, _ = select.select([self._socket], [self._socket] if writing else [], [], _TICK)
+            readable, writable, _failed = select.select([self._socket], [self._socket] if writing else [], [], _TICK)
             if self._proceed is not None:
                 self._proceed()
             if readable:

@@ -6,27 +6,28 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from . import retention
-from .repository import Directory
+from .repositories import Repository
 
 
 def expire(
-    repository: Directory,
+    repository: Repository,
     host: str,
     volume: str,
     policy: retention.Policy,
     now: datetime,
     *,
-    planned: str | None = None,
+    planned: Sequence[str] = (),
     lock_timeout: float = 0,
 ) -> list[dict[str, Any]]:
     """Remove the volume's backups that ``policy`` doesn't keep, and return each with the reason, oldest first.
 
     Only complete backups are looked at: what isn't one neither counts nor goes. With a read-only repository (check
-    mode) nothing is removed, and ``planned`` is the identifier of the backup that would be there by then. Raise
+    mode) nothing is removed, and ``planned`` are the identifiers of backups that would be there by then, too. Raise
     RepositoryError if it can't be done; what is left then is complete.
     """
     if policy.empty:
@@ -37,7 +38,7 @@ def expire(
             stack.enter_context(repository.lock(host, volume, lock_timeout))
         complete, _problems = repository.backups(host, volume)
         manifests = {manifest["id"]: manifest for manifest in complete}
-        ids = [*manifests, planned] if planned else list(manifests)
+        ids = [*manifests, *planned]
         for decision in reversed(retention.decide(ids, policy, now)):
             if decision.keep:
                 continue

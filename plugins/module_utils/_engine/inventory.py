@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -14,10 +13,11 @@ from typing import Any
 from . import codecs, encryption, names, publication, tools, verification
 from . import manifest as manifests
 from .encryption import Decryption
-from .errors import DrydockError, RepositoryError, reason
+from .errors import DrydockError, reason
 from .pipeline import Stage
 from .publication import MANIFEST
-from .repository import Directory
+from .repositories import Repository, View
+from .stored import Stored
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Inventory:
 
 
 def inventory(
-    repository: Directory,
+    repository: Repository,
     *,
     host: str | None = None,
     volumes: Sequence[str] | None = None,
@@ -50,9 +50,10 @@ def inventory(
     for name in volumes or []:
         names.path_component("volume", name)
     repository.require_there()
-    for host_name in _folders(repository.root, found, None if host is None else [host]):
-        for volume in _folders(os.path.join(repository.root, host_name), found, volumes):
-            _folder(repository, host_name, volume, found)
+    with repository.view(host) as view:
+        for host_name in _folders(repository, view, (), found, None if host is None else [host]):
+            for volume in _folders(repository, view, (host_name,), found, volumes):
+                _folder(repository, view, host_name, volume, found)
     moment = now or datetime.now(timezone.utc)
     for manifest in found.backups + found.databases:
         manifest["path"] = repository.archive(manifest)
@@ -62,63 +63,63 @@ def inventory(
     return found
 
 
-def verify(manifest: dict[str, Any], decryption: Decryption | None) -> None:
+def verify(repository: Repository, manifest: dict[str, Any], decryption: Decryption | None) -> None:
     """Read a backup's archive to its end, and add to the manifest how it was ``verified``: "archive"; "checksum" where
     there is no key to decrypt it with; None where it is damaged, and then the ``error``."""
     cipher = manifest["archive"].get("encryption")
     without_key = cipher is not None and decryption is None
     manifest.update(verified="checksum" if without_key else "archive", error=None)
     try:
-        with open(manifest["path"], "rb", buffering=0) as file:
+        with repository.stored(manifest) as stored:
             if without_key:
-                _read(file.fileno(), manifest, None)
+                _read(stored, manifest, None)
                 return
-            head = os.pread(file.fileno(), encryption.HEAD, 0)
-            with encryption.decryptor(decryption, cipher, head) as stages:
+            with encryption.decryptor(decryption, cipher, stored.head() if cipher else b"") as stages:
                 decompressor = codecs.codec(manifest["archive"]["compression"]).decompressor()
-                _read(file.fileno(), manifest, [*stages, *decompressor])
+                _read(stored, manifest, [*stages, *decompressor])
     except OSError as error:
         manifest.update(verified=None, error=f"archive {manifest['path']} can't be read: {reason(error)}")
     except DrydockError as error:
         manifest.update(verified=None, error=f"archive {manifest['path']}: {error}")
 
 
-def _read(descriptor: int, manifest: dict[str, Any], filters: list[Stage] | None) -> None:
-    stored = manifest["archive"]
+def _read(stored: Stored, manifest: dict[str, Any], filters: list[Stage] | None) -> None:
+    said = manifest["archive"]
     verification.archive_readable(
-        descriptor,
-        sha256=stored["sha256"],
-        size=stored["bytes"],
+        stored,
+        sha256=said["sha256"],
+        size=said["bytes"],
         entries=manifest["content"]["entries"],
         filters=filters,
         tar=tools.gnu_tar()[0],
     )
 
 
-def _folders(path: str, found: Inventory, wanted: Sequence[str] | None) -> Iterator[str]:
-    """The folders of hosts or volumes in ``path``; what else is there is foreign."""
-    for entry in sorted(_scan(path), key=lambda entry: entry.name):
-        if wanted is not None and entry.name not in wanted:
+def _folders(
+    repository: Repository, view: View, above: tuple[str, ...], found: Inventory, wanted: Sequence[str] | None
+) -> Iterator[str]:
+    """The folders of hosts or volumes at a place; what else is there is foreign."""
+    for name, folder in sorted(view.entries(*above).items()):
+        if wanted is not None and name not in wanted:
             continue
-        if not entry.is_dir(follow_symlinks=False):
-            found.foreign.append({"path": entry.path, "reason": "not a folder of backups"})
+        if not folder:
+            found.foreign.append({"path": repository.path(*above, name), "reason": "not a folder of backups"})
         else:
-            yield entry.name
+            yield name
 
 
-def _folder(repository: Directory, host: str, volume: str, found: Inventory) -> None:
+def _folder(repository: Repository, view: View, host: str, volume: str, found: Inventory) -> None:
     """Sort what is in one volume's folder."""
-    folder = os.path.join(repository.root, host, volume)
-    present = {entry.name: entry for entry in _scan(folder)}
+    present = {name: repository.path(host, volume, name) for name in view.entries(host, volume)}
     archives = set()
     for name in sorted(present):
         backup_id = name[: -len(MANIFEST)]
         if not (name.endswith(MANIFEST) and names.is_backup_id(backup_id)):
             continue
         try:
-            manifest = repository.backup(host, volume, backup_id)
+            manifest = view.backup(host, volume, backup_id)
         except DrydockError as error:
-            found.incomplete.append({"path": present[name].path, "reason": str(error)})
+            found.incomplete.append({"path": present[name], "reason": str(error)})
             archives |= {other for other in present if other.startswith(f"{backup_id}.")}
         else:
             kind = found.databases if manifest["kind"] == manifests.DATABASE else found.backups
@@ -127,11 +128,11 @@ def _folder(repository: Directory, host: str, volume: str, found: Inventory) -> 
     for name in sorted(present.keys() - archives - {publication.LOCK}):
         _backup_id, part = publication.split(name)
         if part is None:
-            found.foreign.append({"path": present[name].path, "reason": "not a file that a backup has"})
+            found.foreign.append({"path": present[name], "reason": "not a file that a backup has"})
         elif part == publication.UNFINISHED:
-            found.incomplete.append({"path": present[name].path, "reason": "a run writes it now, or died"})
+            found.incomplete.append({"path": present[name], "reason": "a run writes it now, or died"})
         else:
-            found.incomplete.append({"path": present[name].path, "reason": "an archive without a manifest"})
+            found.incomplete.append({"path": present[name], "reason": "an archive without a manifest"})
 
 
 def _age(backup_id: str, moment: datetime) -> int | None:
@@ -140,11 +141,3 @@ def _age(backup_id: str, moment: datetime) -> int | None:
         return round((moment - names.when(backup_id)).total_seconds())
     except ValueError:
         return None
-
-
-def _scan(path: str) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return list(entries)
-    except OSError as error:
-        raise RepositoryError(f"{path} can't be read: {reason(error)}") from error

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,8 +32,7 @@ from .errors import DrydockError, IntegrityError, PipelineError, VolumeError, re
 from .manifest import FORMAT
 from .pipeline import Stage
 from .progress import Watch
-from .publication import Publication
-from .repository import Directory
+from .repositories import Publishing, Repository
 from .survey import Beside, Survey
 from .volumes import Volume
 
@@ -47,8 +45,9 @@ class Result:
     """What a run did. ``backups`` holds a manifest each, with ``path`` (of the archive; None in check mode) and
     ``seconds`` added; ``unchanged`` the volumes that were left out because their newest backup is as they are, with its
     ``id``; ``expired`` what the retention policy let go, see expiry.expire; ``failures`` a volume's name and the error
-    each; ``earlier`` the identifiers that were there before, by volume; ``held`` how each container was made to hold
-    still, by its name."""
+    each, and the ``repository`` if it is a copy's; ``earlier`` the identifiers that were there before, by volume;
+    ``held`` how each container was made to hold still, by its name; ``copies``, ``copies_expired`` and, by repository
+    and volume, ``copied_before`` say the same of the copies, see copies.Copying."""
 
     backups: list[dict[str, Any]] = field(default_factory=list)
     unchanged: list[dict[str, Any]] = field(default_factory=list)
@@ -57,6 +56,9 @@ class Result:
     warnings: list[str] = field(default_factory=list)
     earlier: dict[str, list[str]] = field(default_factory=dict)
     held: dict[str, str] = field(default_factory=dict)
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    copies_expired: list[dict[str, Any]] = field(default_factory=list)
+    copied_before: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
     def noting(self, name: str) -> _Noting:
         """A context in which an error is noted as the failure of the volume ``name``, and ends there."""
@@ -86,7 +88,7 @@ class Means:
     called now and then and may end it all by an exception.
     """
 
-    repository: Directory
+    repository: Repository
     host: str
     tar: str
     codec: Codec
@@ -117,7 +119,7 @@ class Job:
         self._still = still
         self._began = time.monotonic()
         self._started = names.utc_now()
-        self._publication: Publication | None = None
+        self._publication: Publishing | None = None
         self._read: _Read | None = None
         self._error: DrydockError | None = None
         self._local = False
@@ -180,7 +182,9 @@ class Job:
         self._started = names.utc_now()
         if not means.repository.read_only:
             extension = means.codec.extension + (means.encryption.extension if means.encryption else "")
-            self._publication = means.repository.begin(means.host, name, extension, self._started, means.lock_timeout)
+            self._publication = means.repository.begin(
+                means.host, name, extension, self._started, means.lock_timeout, proceed=means.proceed
+            )
             points.reached("claimed")
         return True
 
@@ -224,7 +228,7 @@ class Job:
         found, _steady = self._survey(beside)
         return _Read(found, None, found.entries, archive.Reading((), ()))
 
-    def _store(self, beside: Beside, publication: Publication) -> _Read:
+    def _store(self, beside: Beside, publication: Publishing) -> _Read:
         """Send the volume through the pipe into the repository. Raise DrydockError unless all of it arrived."""
         # A server's clock may be behind ours: there the fingerprint is of the time before the read, so that whatever
         # changes later makes a different one.
@@ -268,7 +272,7 @@ class Job:
             )
         return found, steady
 
-    def _verified(self, publication: Publication, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _verified(self, publication: Publishing, manifest: Mapping[str, Any]) -> dict[str, Any]:
         try:
             return self._verify(publication, manifest)
         except DrydockError as error:
@@ -278,26 +282,27 @@ class Job:
                 f"volume {self.volume.name}: its archive {what}: {error}; nothing was added to the repository"
             ) from error
 
-    def _verify(self, publication: Publication, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def _verify(self, publication: Publishing, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Read the archive back as is asked for, and return what the manifest says of that."""
         means, stored = self._means, manifest["archive"]
         began = time.monotonic()
+        how = publication.arrived()
+        upload = {"upload": how} if how else {}
         if means.verify == "none":
-            return {"method": "none"}
+            return {"method": "none", **upload}
         pipe: dict[str, Any] = {"stall_timeout": means.stall_timeout, "proceed": means.proceed}
         method = means.verify
         if means.watch is not None:
             means.watch(self.volume.name, "verify", 0, None)
-        with publication.reading() as descriptor, contextlib.ExitStack() as stack:
+        with publication.reading() as read, contextlib.ExitStack() as stack:
             filters: list[Stage] | None = None
             if means.encryption is None or means.decryption is not None:
-                head = os.pread(descriptor, encryption.HEAD, 0)
-                decryptor = encryption.decryptor(means.decryption, stored["encryption"], head)
+                decryptor = encryption.decryptor(means.decryption, stored["encryption"], read.head())
                 filters = [*stack.enter_context(decryptor), *means.codec.decompressor()]
             else:
                 method = "checksum"
             verification.archive_readable(
-                descriptor,
+                read,
                 sha256=stored["sha256"],
                 size=stored["bytes"],
                 entries=manifest["content"]["entries"],
@@ -307,7 +312,7 @@ class Job:
             )
             if means.verify == "restore" and filters is not None:
                 verification.restorable(
-                    descriptor,
+                    read,
                     tree=self._tree,
                     started=int(self._started.timestamp() * 1e9),
                     scratch=means.scratch,
@@ -316,7 +321,7 @@ class Job:
                     tar=means.tar,
                     **pipe,
                 )
-        return {"method": method, "seconds": round(time.monotonic() - began, 3)}
+        return {"method": method, "seconds": round(time.monotonic() - began, 3), **upload}
 
     def _report(self, said: archive.Reading, consistency: Mapping[str, Any]) -> None:
         name, warnings = self.volume.name, self._means.result.warnings

@@ -155,3 +155,13 @@ def subject(manifest: dict[str, Any]) -> str:
 def order(manifest: dict[str, Any]) -> tuple[str, int]:
     """A key that sorts manifests by the time of their backups. The time is the identifier's, not the file system's."""
     return names.backup_order(manifest["id"])
+
+
+def require_size(manifest: dict[str, Any], archive: str, size: int | None) -> None:
+    """Raise IntegrityError unless the archive, which ``archive`` tells the reader where to find, is there (None: it
+    isn't), and has the ``size`` in bytes that its manifest says."""
+    expected = manifest["archive"]["bytes"]
+    if size is None:
+        raise IntegrityError(f"archive {archive} can't be used: there is none")
+    if size != expected:
+        raise IntegrityError(f"archive {archive} has {size} bytes; its manifest says {expected}")

@@ -17,7 +17,7 @@ from typing import Any
 from .client import DEFAULT_SOCKET, Client, Connection
 from .encryption import EXTENSIONS
 from .quiesce import Limits
-from .repository import Directory
+from .repositories import Repository, open_repository
 from .safety import Safety
 
 
@@ -97,6 +97,7 @@ MOUNTS: dict[str, dict[str, Any]] = {"helper_image": {"type": "str"}}
 #: The options of the doc fragment C(_repository).
 REPOSITORY: dict[str, dict[str, Any]] = {
     "repository": {"type": "path", "required": True},
+    "rclone_config": {"type": "path"},
     "host": {"type": "str"},
 }
 
@@ -130,9 +131,11 @@ def connect(params: Mapping[str, Any]) -> Client:
     return Client(Connection(**options))
 
 
-def repository(params: Mapping[str, Any], *, check: bool) -> Directory:
-    """The repository that the options name; in check mode it refuses to write."""
-    return Directory(params["repository"], read_only=check)
+def repository(params: Mapping[str, Any], *, check: bool, named: str | None = None) -> Repository:
+    """The repository that the options name, or the one ``named`` elsewhere in them; in check mode it refuses to
+    write."""
+    text = params["repository"] if named is None else named
+    return open_repository(text, read_only=check, rclone_config=params.get("rclone_config"))
 
 
 def host(params: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from .client import Client
 from .encryption import Encryption
 from .errors import DaemonError, DrydockError, UsageError, VolumeError
 from .orphans import ORPHAN, UNKNOWN, YOUNG, Policy, Verdict
-from .repository import Directory
+from .repositories import Repository
 from .selection import Selector, matches
 from .sightings import Sighting
 from .survey import Survey
@@ -37,7 +37,7 @@ class Destination:
     """Where each volume is backed up to before it is removed: the ``repository``, the ``host`` in it, for which keys,
     and how many at a time (None: as the processors allow). A read-only repository predicts."""
 
-    repository: Directory
+    repository: Repository
     host: str
     encryption: Encryption | None = None
     parallel: int | None = None

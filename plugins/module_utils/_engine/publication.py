@@ -16,7 +16,7 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from . import names, points
 from .codecs import CODECS
 from .encryption import EXTENSIONS
 from .errors import RepositoryError, reason
+from .stored import Local, Stored
 
 #: What a manifest's file name ends in.
 MANIFEST = ".json"
@@ -47,7 +48,9 @@ class Publication:
     It holds the folder's lock (flock: the kernel frees it when the process dies) for as long as it lives.
     """
 
-    def __init__(self, folder: str, extension: str, when: datetime, lock_timeout: float) -> None:
+    def __init__(
+        self, folder: str, extension: str, when: datetime, lock_timeout: float, backup_id: str | None = None
+    ) -> None:
         self.size = 0
         self._folder = folder
         self._digest = hashlib.sha256()
@@ -55,7 +58,7 @@ class Publication:
         with contextlib.ExitStack() as stack:
             stack.callback(os.close, lock(folder, lock_timeout))
             _sweep(folder)
-            self.id = _free_id(folder, names.stamp(when))
+            self.id = backup_id or free_id(os.listdir(folder), names.stamp(when))
             self.file = self.id + extension
             self._present = [_partial(folder, self.file)]
             self._descriptor = os.open(self._present[0], _EXCLUSIVE, 0o600)
@@ -101,20 +104,36 @@ class Publication:
                 os.posix_fadvise(self._descriptor, self._flushed, self.size - self._flushed, os.POSIX_FADV_DONTNEED)
                 self._flushed = self.size
 
+    def take(self, path: str, proceed: Callable[[], object]) -> None:
+        """Write all that is in a file. Raise RepositoryError if it can't be read, or as write does."""
+        buffer = bytearray(_FLUSH)
+        try:
+            with open(path, "rb", buffering=0) as file:
+                while count := file.readinto(buffer):
+                    self.write(memoryview(buffer)[:count])
+                    proceed()
+        except OSError as error:
+            raise RepositoryError(f"archive {path} can't be read: {reason(error)}; nothing was copied") from error
+
     @contextlib.contextmanager
-    def reading(self) -> Iterator[int]:
-        """A descriptor to read back what was written, once all of it is. Raise RepositoryError if it can't be read."""
+    def reading(self) -> Iterator[Stored]:
+        """What was written, to be read back once all of it is. Raise RepositoryError if it can't be read."""
         with self._explained():
             descriptor = os.open(self._present[0], os.O_RDONLY | os.O_CLOEXEC)
         try:
-            yield descriptor
+            yield Local(descriptor, cold=True)
         finally:
             os.close(descriptor)
 
-    def publish(self, manifest: dict[str, Any]) -> str:
+    def arrived(self) -> str | None:
+        """How it was made sure that all arrived: not by more than what write and publish do."""
+        return None
+
+    def publish(self, manifest: dict[str, Any], stored: bytes | None = None) -> str:
         """Make the archive and then its manifest appear under their names, each safe on disk before it does.
 
-        Return the archive's path. Raise RepositoryError if the disk doesn't take them; neither stays then.
+        ``stored`` is the manifest as it is to be stored, byte for byte, if that is given. Return the archive's path.
+        Raise RepositoryError if the disk doesn't take them; neither stays then.
         """
         with self._explained():
             os.fsync(self._descriptor)
@@ -124,7 +143,7 @@ class Publication:
             descriptor = os.open(partial, _EXCLUSIVE, 0o600)
             self._present.append(partial)
             with os.fdopen(descriptor, "wb") as file:
-                file.write(manifests.dump(manifest))
+                file.write(stored or manifests.dump(manifest))
                 file.flush()
                 os.fsync(file.fileno())
             points.reached("manifest-written")
@@ -160,7 +179,7 @@ def make_directory(path: str) -> None:
 
 
 def _partial(folder: str, name: str) -> str:
-    return os.path.join(folder, f".{name}{_PARTIAL}")
+    return os.path.join(folder, unfinished(name))
 
 
 def sync(folder: str) -> None:
@@ -179,8 +198,11 @@ def sync(folder: str) -> None:
         os.close(descriptor)
 
 
-def lock(folder: str, timeout: float) -> int:
-    """Take the folder's lock, waiting up to ``timeout`` seconds for another run, and return its descriptor."""
+def lock(folder: str, timeout: float, what: str | None = None) -> int:
+    """Take the folder's lock, waiting up to ``timeout`` seconds for another run, and return its descriptor.
+
+    ``what`` is what it stands for, in the RepositoryError, if that isn't the folder itself.
+    """
     descriptor = os.open(os.path.join(folder, LOCK), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + timeout
     try:
@@ -191,8 +213,8 @@ def lock(folder: str, timeout: float) -> int:
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise RepositoryError(
-                        f"another run writes to {folder} right now; wait for it to end, or give a longer lock_timeout "
-                        f"than {timeout:g} seconds; nothing was changed"
+                        f"another run writes to {what or folder} right now; wait for it to end, or give a longer "
+                        f"lock_timeout than {timeout:g} seconds; nothing was changed"
                     ) from None
                 time.sleep(0.1)
     except BaseException:
@@ -200,9 +222,9 @@ def lock(folder: str, timeout: float) -> int:
         raise
 
 
-def _free_id(folder: str, first: str) -> str:
-    """The first of ``first``, ``first-2``, ``first-3`` … under which nothing exists. The caller has the lock."""
-    taken = {name.lstrip(".").partition(".")[0] for name in os.listdir(folder)}
+def free_id(present: Iterable[str], first: str) -> str:
+    """The first of ``first``, ``first-2``, ``first-3`` … that no file name in a folder begins with, which is locked."""
+    taken = {name.lstrip(".").partition(".")[0] for name in present}
     number, backup_id = 1, first
     while backup_id in taken:
         number += 1
@@ -210,20 +232,32 @@ def _free_id(folder: str, first: str) -> str:
     return backup_id
 
 
-def _sweep(folder: str) -> None:
-    """Remove what dead runs left: partial files, and archives that never got their manifest.
-
-    The caller has the lock, so no live run of ours owns any of them. Files with other names are not ours.
+def abandoned(present: Mapping[str, float]) -> list[str]:
+    """Which of a folder's files, given with their age in seconds, dead runs left: partial files, and archives that
+    never got their manifest. Whoever asks has the lock, so no live run of ours owns any of them. Others are not ours.
     """
-    present = set(os.listdir(folder))
-    for name in present:
-        path = os.path.join(folder, name)
+    left = []
+    for name, age in present.items():
         backup_id, part = split(name)
-        if part is None or not stat.S_ISREG(os.lstat(path).st_mode):
-            continue
-        lone = part is ARCHIVE and backup_id + MANIFEST not in present and _age(path) > _ABANDONED_AFTER
+        lone = part is ARCHIVE and backup_id + MANIFEST not in present and age > _ABANDONED_AFTER
         if part is UNFINISHED or lone:
-            os.unlink(path)
+            left.append(name)
+    return left
+
+
+def _sweep(folder: str) -> None:
+    """Remove what dead runs left. The caller has the lock."""
+    facts = {name: os.lstat(os.path.join(folder, name)) for name in os.listdir(folder)}
+    # since a file got its present name
+    ages = {name: time.time() - one.st_ctime for name, one in facts.items()}
+    for name in abandoned(ages):
+        if stat.S_ISREG(facts[name].st_mode):
+            os.unlink(os.path.join(folder, name))
+
+
+def unfinished(name: str) -> str:
+    """The name of a file that isn't complete yet."""
+    return f".{name}{_PARTIAL}"
 
 
 def split(name: str) -> tuple[str, str | None]:
@@ -235,8 +269,3 @@ def split(name: str) -> tuple[str, str | None]:
     if part is None or not names.is_backup_id(backup_id):
         return "", None
     return backup_id, UNFINISHED if hidden else part
-
-
-def _age(path: str) -> float:
-    """The seconds since a file got its present name."""
-    return time.time() - os.lstat(path).st_ctime

@@ -93,7 +93,7 @@ def _at(
 ) -> list[str]:
     """The names of the volumes that ``path`` stands for, as it is or without symlinks; ``own``: Docker's paths only."""
     names = []
-    for one in {path, (real or {}).get(path, path)}:
+    for one in dict.fromkeys((path, (real or {}).get(path, path))):
         if os.path.isabs(one):
             for folder in _upwards(_normal(one)):
                 names += [name for name, docker in places.get(folder, []) if docker or not own]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,7 @@ from . import manifest as manifests
 from . import names, publication
 from .errors import DrydockError, IntegrityError, RepositoryError, UsageError, reason
 from .publication import MANIFEST, Publication
+from .stored import Local
 
 
 class Directory:
@@ -57,6 +58,10 @@ class Directory:
             raise RepositoryError(f"repository {self.root} can't be created: {parent} can't be written")
         return False
 
+    def notes(self) -> list[str]:
+        """What whoever backs up into it should know."""
+        return []
+
     def require_there(self) -> None:
         """Raise RepositoryError unless there is a directory to read from."""
         if not os.path.isdir(self.root):
@@ -82,16 +87,7 @@ class Directory:
         Raise RepositoryError if the directory can't be read. A volume without backups has none.
         """
         folder = self.folder(host, volume)
-        complete, problems = [], []
-        for name in _list(folder):
-            backup_id = name[: -len(MANIFEST)]
-            if not (name.endswith(MANIFEST) and names.is_backup_id(backup_id)):
-                continue
-            try:
-                complete.append(self.backup(host, volume, backup_id))
-            except DrydockError as error:
-                problems.append(str(error))
-        return sorted(complete, key=manifests.order, reverse=True), problems
+        return complete(_list(folder), lambda backup_id: self.backup(host, volume, backup_id))
 
     def backup(self, host: str, volume: str, backup_id: str) -> dict[str, Any]:
         """The manifest of one complete backup. Raise RepositoryError or IntegrityError if there is none."""
@@ -115,27 +111,71 @@ class Directory:
             size = os.stat(archive).st_size
         except OSError as error:
             raise IntegrityError(f"archive {archive} can't be used: {reason(error)}") from error
-        expected = manifest["archive"]["bytes"]
-        if size != expected:
-            raise IntegrityError(f"archive {archive} has {size} bytes; its manifest says {expected}")
+        manifests.require_size(manifest, archive, size)
         return manifest
+
+    @contextlib.contextmanager
+    def view(self, _host: str | None = None) -> Iterator[Directory]:
+        """What is there: the directory itself."""
+        yield self
+
+    def entries(self, *parts: str) -> dict[str, bool]:
+        """The names of what is at a place below the root, and whether each is a folder. Raise RepositoryError if that
+        can't be read."""
+        path = self.path(*parts)
+        try:
+            with os.scandir(path) as entries:
+                return {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        except OSError as error:
+            raise RepositoryError(f"{path} can't be read: {reason(error)}") from error
+
+    def path(self, *parts: str) -> str:
+        """Where something below the root is."""
+        return os.path.join(self.root, *parts)
+
+    def description(self, manifest: dict[str, Any]) -> bytes:
+        """A backup's manifest as it is stored, byte for byte. Raise RepositoryError if it can't be read."""
+        path = os.path.join(os.path.dirname(self.archive(manifest)), manifest["id"] + MANIFEST)
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise RepositoryError(f"manifest {path} can't be read: {reason(error)}") from error
+
+    @contextlib.contextmanager
+    def stored(self, manifest: dict[str, Any]) -> Iterator[Local]:
+        """A backup's archive, to be read. Raise OSError if it can't be opened."""
+        with open(self.archive(manifest), "rb", buffering=0) as file:
+            yield Local(file.fileno())
 
     def archive(self, manifest: dict[str, Any]) -> str:
         """The path of a backup's archive."""
         return os.path.join(self.folder(manifest["host"], manifests.subject(manifest)), manifest["archive"]["file"])
 
-    def begin(self, host: str, volume: str, extension: str, when: datetime, lock_timeout: float = 0) -> Publication:
+    def begin(
+        self,
+        host: str,
+        volume: str,
+        extension: str,
+        when: datetime,
+        lock_timeout: float = 0,
+        *,
+        backup_id: str | None = None,
+        proceed: Callable[[], object] | None = None,
+    ) -> Publication:
         """Take the volume's lock, claim an identifier for a backup that starts at ``when`` (UTC), and open its archive.
 
-        Another run's lock is waited for up to ``lock_timeout`` seconds. Raise RepositoryError if it can't be done.
+        ``backup_id`` is the identifier, if the backup has one already, being copied. Another run's lock is waited for
+        up to ``lock_timeout`` seconds. Raise RepositoryError if it can't be done.
         """
+        del proceed  # nothing here is waited for that could be given up
         if self.read_only:
             raise RepositoryError(f"repository {self.root} is opened for reading only: this is check mode")
         folder = self.folder(host, volume)
         try:
             for path in (self.root, os.path.dirname(folder), folder):
                 publication.make_directory(path)
-            return Publication(folder, extension, when, lock_timeout)
+            return Publication(folder, extension, when, lock_timeout, backup_id)
         except OSError as error:
             raise RepositoryError(
                 f"repository {self.root} can't be written: {error.filename or folder}: {reason(error)}; "
@@ -170,6 +210,21 @@ class Directory:
             os.unlink(archive)
         except OSError as error:
             raise RepositoryError(f"backup {archive} can't be removed: {reason(error)}") from error
+
+
+def complete(present: Iterable[str], load: Callable[[str], dict[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Those of the files in a volume's folder that are manifests of complete backups, as ``load`` gives them for an
+    identifier, the newest first; and what is wrong with those that aren't."""
+    found, problems = [], []
+    for name in present:
+        backup_id = name[: -len(MANIFEST)]
+        if not (name.endswith(MANIFEST) and names.is_backup_id(backup_id)):
+            continue
+        try:
+            found.append(load(backup_id))
+        except DrydockError as error:
+            problems.append(str(error))
+    return sorted(found, key=manifests.order, reverse=True), problems
 
 
 def _list(folder: str) -> list[str]:

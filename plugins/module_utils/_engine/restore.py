@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -33,8 +31,9 @@ from .client import Client
 from .errors import DrydockError, IntegrityError, PipelineError, RepositoryError, UsageError, VolumeError
 from .faithful import Comparison, Following
 from .progress import Watch
-from .repository import Directory
+from .repositories import Repository
 from .safety import Safety
+from .stored import Stored
 from .survey import Survey
 from .target import Target
 
@@ -77,7 +76,7 @@ class Result(target.Outcome):
 
 def restore(
     client: Client,
-    repository: Directory,
+    repository: Repository,
     volume: str,
     *,
     host: str,
@@ -108,12 +107,12 @@ def restore(
     if not settings.check:
         result.warnings += recovery.recover(client, settings.limits, settings.helper_image)
     _require_same_owners(client, manifest)
-    with open(repository.archive(manifest), "rb", buffering=0) as stored, contextlib.ExitStack() as stack:
+    with repository.stored(manifest) as stored, contextlib.ExitStack() as stack:
         wanted = Target(client, volume, settings, result, stack)
         wanted.prepare(manifest["volume"])
         wanted.require_apart("the backup", repository.archive(manifest))
-        _verify(stored.fileno(), manifest, stored.name)
-        tree = _Archive(stored.fileno(), volume, manifest, settings, stack)
+        _verify(stored, manifest, repository.archive(manifest))
+        tree = _Archive(stored, volume, manifest, settings, stack)
         if wanted.irrevocable:
             tree.examine()
         wanted.receive(tree)
@@ -159,7 +158,7 @@ def restore_archive(client: Client, source: bare.Source, volume: str, *, setting
 
 
 def choose(
-    repository: Directory, host: str, source: str, backup: str, before: datetime | None = None
+    repository: Repository, host: str, source: str, backup: str, before: datetime | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """The manifest of the backup that is asked for, and warnings about those that can't be used.
 
@@ -218,14 +217,14 @@ class _Archive:
 
     def __init__(
         self,
-        descriptor: int,
+        stored: Stored,
         volume: str,
         manifest: dict[str, Any],
         settings: Settings,
         stack: contextlib.ExitStack,
     ) -> None:
         """Find all that it takes to read it: programs and keys. Raise DrydockError if something isn't there."""
-        self._descriptor = descriptor
+        self._stored = stored
         self._volume = volume
         self._manifest = manifest
         self._content = manifest["content"]
@@ -234,9 +233,10 @@ class _Archive:
         self._gauge = progress.gauge(settings.watch, manifest["volume"]["name"], "restore", lambda: size)
         self._compare = settings.verify == "compare" and not settings.check
         self._tar, _version = tools.gnu_tar()
-        head = os.pread(descriptor, encryption.HEAD, 0)
         cipher = manifest["archive"].get("encryption")
-        decryptor = stack.enter_context(encryption.decryptor(settings.decryption, cipher, head))
+        decryptor = stack.enter_context(
+            encryption.decryptor(settings.decryption, cipher, stored.head() if cipher else b"")
+        )
         self._filters = [*decryptor, *codecs.codec(manifest["archive"]["compression"]).decompressor()]
         self.allocated: int = self._content.get("allocated_bytes", 0)
         self.rooted = True
@@ -252,7 +252,7 @@ class _Archive:
         stored = self._manifest["archive"]
         try:
             verification.archive_readable(
-                self._descriptor,
+                self._stored,
                 sha256=stored["sha256"],
                 size=stored["bytes"],
                 entries=self._content["entries"],
@@ -269,7 +269,10 @@ class _Archive:
         as_it_was = "what was extracted is removed, the volume is as it was"
         with contextlib.ExitStack() as stack:
             following = stack.enter_context(Following(directory)) if self._compare else None
-            outcomes = self._read(archive.extract(self._tar, directory), listing=members, following=following)
+            try:
+                outcomes = self._read(archive.extract(self._tar, directory), listing=members, following=following)
+            except (IntegrityError, RepositoryError) as error:
+                raise type(error)(f"volume {self._volume}: {error}; {as_it_was}") from error
             bad = pipeline.failed(outcomes) or outcomes[-1]
             if bad.status != 0 or bad.said:
                 raise PipelineError(f"volume {self._volume}: {bad}; {as_it_was}")
@@ -282,7 +285,7 @@ class _Archive:
                 try:
                     self.verified = following.finish(lambda sink: self._read(sink=sink))
                     self.verified.require_none()
-                except (IntegrityError, VolumeError) as error:
+                except (IntegrityError, RepositoryError, VolumeError) as error:
                     raise type(error)(f"volume {self._volume}: {error}; {as_it_was}") from error
 
     def _read(
@@ -293,18 +296,18 @@ class _Archive:
         sink: Callable[[memoryview], object] | None = None,
     ) -> list[pipeline.Outcome]:
         """Read the archive from its start, with tar at the end or into ``sink``."""
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
         # a pipe is what can be followed, and what has an end to read from
         plain = [] if self._filters or (sink is None and following is None) else [_plain()]
-        return pipeline.run(
-            [*self._filters, *plain, *tar],
-            source=self._descriptor,
-            sink=sink,
-            listing=listing,
-            tap=None if following is None else following.tap,
-            gauge=self._gauge,
-            stall_timeout=self._stall_timeout,
-        )
+        with self._stored.reading() as descriptor:
+            return pipeline.run(
+                [*self._filters, *plain, *tar],
+                source=descriptor,
+                sink=sink,
+                listing=listing,
+                tap=None if following is None else following.tap,
+                gauge=self._gauge,
+                stall_timeout=self._stall_timeout,
+            )
 
 
 def _plain() -> pipeline.Stage:
@@ -324,21 +327,15 @@ def _require_same_owners(client: Client, manifest: dict[str, Any]) -> None:
         )
 
 
-def _verify(descriptor: int, manifest: dict[str, Any], path: str) -> None:
+def _verify(stored: Stored, manifest: dict[str, Any], path: str) -> None:
     """Raise IntegrityError unless the archive has the manifest's checksum."""
-    digest = hashlib.sha256()
-    for data in iter(_feed(descriptor), b""):
-        digest.update(data)
+    try:
+        found, _size = stored.digest()
+    except RepositoryError as error:
+        raise RepositoryError(f"archive {path} can't be read: {error}; nothing was changed") from error
     expected = manifest["archive"]["sha256"]
-    if digest.hexdigest() != expected:
+    if found != expected:
         raise IntegrityError(
-            f"archive {path} is damaged: its SHA-256 is {digest.hexdigest()}, its manifest says {expected}; restore "
-            "another backup; nothing was changed"
+            f"archive {path} is damaged: its SHA-256 is {found}, its manifest says {expected}; restore another backup; "
+            "nothing was changed"
         )
-
-
-def _feed(descriptor: int) -> Callable[[], memoryview]:
-    """A function that gives the file's bytes from its start, chunk by chunk, and nothing at the end."""
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    buffer = bytearray(pipeline.CHUNK)
-    return lambda: memoryview(buffer)[: os.readv(descriptor, [buffer])]

@@ -12,14 +12,14 @@ from . import backup
 from .client import Client
 from .errors import DrydockError, VolumeError
 from .quiesce import Limits
-from .repository import Directory
+from .repositories import Repository
 
 
 @dataclass(frozen=True)
 class Safety:
     """Where such a backup goes: the ``repository``, and the ``host`` in it. A read-only one predicts."""
 
-    repository: Directory
+    repository: Repository
     host: str
 
     def take(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from . import archive, compare, pipeline
 from .errors import IntegrityError, PipelineError, VolumeError, reason
 from .pipeline import Stage
 from .staging import remove
+from .stored import Stored
 
 #: What can be asked for: nothing, ``archive_readable``, or that and ``restorable``.
 METHODS = ("none", "archive", "restore")
@@ -31,29 +31,26 @@ _SPARE = 20
 
 
 def archive_readable(
-    descriptor: int, *, sha256: str, size: int, entries: int, filters: Sequence[Stage] | None, tar: str, **pipe: Any
+    stored: Stored, *, sha256: str, size: int, entries: int, filters: Sequence[Stage] | None, tar: str, **pipe: Any
 ) -> None:
-    """Read an archive back from the disk, and raise IntegrityError unless all of it is there.
+    """Read an archive back, and raise IntegrityError unless all of it is there.
 
     It must have ``size`` bytes, the checksum ``sha256`` (hex), and, through the ``filters`` that decrypt and decompress
     it and through ``tar``, as many ``entries``. Without filters (None) it can't be decrypted here, and only size and
     checksum count. ``pipe`` goes to pipeline.run, which may raise PipelineError.
     """
     try:
-        os.fsync(descriptor)
-        _forget(descriptor)
-        found = os.fstat(descriptor).st_size
-        if found != size:
-            raise IntegrityError(f"the archive has {found} bytes on disk, {size} were written")
-        checksum = _sha256(descriptor)
+        checksum, found = stored.digest()
     except OSError as error:
         raise IntegrityError(f"the archive can't be read back: {reason(error)}") from error
+    if found != size:
+        raise IntegrityError(f"the archive has {found} bytes on disk, {size} were written")
     if checksum != sha256:
         raise IntegrityError(f"the archive is damaged: its SHA-256 is {checksum} on disk, {sha256} was written")
     if filters is None:
         return
     members = archive.Members()
-    bad = _run([*filters, _listing(tar)], descriptor, members, pipe)
+    bad = _run([*filters, _listing(tar)], stored, members, pipe)
     if bad is not None:
         raise IntegrityError(f"the archive can't be read back: {bad}")
     if members.count != entries:
@@ -61,7 +58,7 @@ def archive_readable(
 
 
 def restorable(
-    descriptor: int,
+    stored: Stored,
     *,
     tree: str,
     started: int,
@@ -81,7 +78,7 @@ def restorable(
     VolumeError if there is no room or a tree can't be read.
     """
     with _scratch(scratch, needed) as target:
-        bad = _run([*filters, archive.extract(tar, target)], descriptor, archive.Members(), pipe)
+        bad = _run([*filters, archive.extract(tar, target)], stored, archive.Members(), pipe)
         if bad is not None:
             raise PipelineError(f"the archive can't be restored into {scratch}: {bad}; what was restored is removed")
         found = compare.differences(tree, target, changed_since=started - _COARSE)
@@ -101,33 +98,13 @@ def _listing(tar: str) -> Stage:
 
 
 def _run(
-    stages: Sequence[Stage], descriptor: int, members: archive.Members, pipe: dict[str, Any]
+    stages: Sequence[Stage], stored: Stored, members: archive.Members, pipe: dict[str, Any]
 ) -> pipeline.Outcome | None:
     """Send the archive through the stages. Return the outcome of the one that failed or, being tar, said something."""
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    try:
+    with stored.reading() as descriptor:
         outcomes = pipeline.run(stages, source=descriptor, listing=members, **pipe)
-    finally:
-        _forget(descriptor)  # the host's services have more use for the cache
     bad = pipeline.failed(outcomes) or outcomes[-1]
     return bad if bad.status != 0 or bad.said else None
-
-
-def _forget(descriptor: int) -> None:
-    """Have the kernel drop what it has cached of a file, so that the next reader gets what is on the disk."""
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
-def _sha256(descriptor: int) -> str:
-    """The checksum of a file (hex)."""
-    digest = hashlib.sha256()
-    buffer = bytearray(pipeline.CHUNK)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    while True:
-        count = os.readv(descriptor, [buffer])
-        if not count:
-            return digest.hexdigest()
-        digest.update(memoryview(buffer)[:count])
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import Any
 from .. import options, verification
 from ..backup import Settings, backup
 from ..codecs import CODECS
+from ..copies import Copy
 from ..encryption import Decryption, Encryption
 from ..grouping import METHODS
 from ..hooks import Hook
@@ -39,6 +40,13 @@ _RULES = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
 RETENTION: dict[str, Any] = {
     "type": "dict",
     "options": {**{f"keep_{rule}": {"type": "int"} for rule in _RULES}, "keep_within": {"type": "str"}},
+}
+
+#: The option that names further repositories.
+COPIES: dict[str, Any] = {
+    "type": "list",
+    "elements": "dict",
+    "options": {"repository": {"type": "path", "required": True}, "retention": RETENTION},
 }
 
 _HOOKS: dict[str, Any] = {
@@ -77,6 +85,7 @@ SPEC = Spec(
         "compression_level": {"type": "int"},
         **options.ENCRYPTION,
         "retention": RETENTION,
+        "copies": COPIES,
         "lock_timeout": {"type": "float", "default": 0},
         **options.MOUNTS,
     },
@@ -88,7 +97,7 @@ SPEC = Spec(
 def run(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None = None) -> Report:
     """Back up. Raise DrydockError for what concerns all volumes."""
     selector = Selector.parse(params["selector"])
-    how = settings(params, watch)
+    how = settings(params, check=check, watch=watch)
     result = backup(
         options.connect(params),
         options.repository(params, check=check),
@@ -99,7 +108,18 @@ def run(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None =
     return report(result)
 
 
-def settings(params: Mapping[str, Any], watch: Watch | None = None) -> Settings:
+def copies(params: Mapping[str, Any], *, check: bool) -> list[Copy]:
+    """The further repositories that the options name. Raise UsageError."""
+    return [
+        Copy(
+            options.repository(params, check=check, named=each["repository"]),
+            Policy.parse(each.get("retention") or {}),
+        )
+        for each in params["copies"] or []
+    ]
+
+
+def settings(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None = None) -> Settings:
     """The engine's settings out of the options. Raise UsageError."""
     ours, theirs = params["encryption"], params["decryption"]
     if theirs is None and ours is not None and ours["passphrase_file"]:
@@ -110,6 +130,7 @@ def settings(params: Mapping[str, Any], watch: Watch | None = None) -> Settings:
         encryption=Encryption.parse(ours),
         decryption=Decryption.parse(theirs),
         retention=Policy.parse(params["retention"] or {}),
+        copies=copies(params, check=check),
         quiesce=params["quiesce"],
         before=[Hook.parse(hook) for hook in params["exec_before"] or []],
         after=[Hook.parse(hook) for hook in params["exec_after"] or []],
@@ -132,11 +153,13 @@ def settings(params: Mapping[str, Any], watch: Watch | None = None) -> Settings:
 def report(result: Result) -> Report:
     """What the module returns."""
     return Report(
-        changed=bool(result.backups),
+        changed=bool(result.backups or result.copies or result.copies_expired),
         values={
             "backups": [options.essentials(made) for made in result.backups],
             "unchanged": result.unchanged,
             "expired": result.expired,
+            "copies": result.copies,
+            "copies_expired": result.copies_expired,
             "failures": result.failures,
             "diff": _diff(result),
         },
@@ -154,4 +177,18 @@ def _diff(result: Result) -> dict[str, dict[str, Any]]:
     for gone in result.expired:
         after[gone["volume"]] = [each for each in after[gone["volume"]] if each != gone["id"]]
     held = {name: {"pause": "paused meanwhile", "stop": "stopped meanwhile"}[how] for name, how in result.held.items()}
-    return {"before": {"backups": before, "containers": {}}, "after": {"backups": after, "containers": held}}
+    copied = {root: {name: sorted(ids) for name, ids in held.items()} for root, held in result.copied_before.items()}
+    return {
+        "before": {"backups": before, "containers": {}, **({"copies": copied} if copied else {})},
+        "after": {"backups": after, "containers": held, **({"copies": _copied(result, copied)} if copied else {})},
+    }
+
+
+def _copied(result: Result, before: Mapping[str, Mapping[str, list[str]]]) -> dict[str, dict[str, list[str]]]:
+    """The identifiers of each volume's backups in each further repository, after."""
+    after = {root: {name: list(ids) for name, ids in held.items()} for root, held in before.items()}
+    for made in result.copies:
+        after[made["repository"]][made["volume"]].append(made["id"] or "(a new backup)")
+    for gone in result.copies_expired:
+        after[gone["repository"]][gone["volume"]].remove(gone["id"])
+    return {root: {name: sorted(ids) for name, ids in held.items()} for root, held in after.items()}

@@ -26,10 +26,11 @@ SPEC = Spec(
 def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
     """List, and read the archives back if that is asked for. Raise DrydockError if the repository can't be read."""
     decryption = Decryption.parse(params["decryption"])
-    found = inventory(options.repository(params, check=check), host=params["host"], volumes=params["volumes"])
+    repository = options.repository(params, check=check)
+    found = inventory(repository, host=params["host"], volumes=params["volumes"])
     if params["verify"] == "archive":
         for manifest in found.backups + found.databases:
-            verify(manifest, decryption)
+            verify(repository, manifest, decryption)
     return Report(
         changed=False,
         values={
