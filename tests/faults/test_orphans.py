@@ -71,7 +71,7 @@ def test_f51_a_compose_project_that_is_down(engine: Engine, orphans: Orphans) ->
 
 
 def test_f52_a_container_has_the_directory_by_its_path(engine: Engine, orphans: Orphans, work: pathlib.Path) -> None:
-    data, below, folder, linked, unused = (engine.volume() for _ in range(5))
+    data, below, folder, linked, unused = (engine.volume() for _each in range(5))
     (engine.path(below) / "sub").mkdir()
     (work / "link").symlink_to(engine.path(linked))
     for path in (engine.path(data), engine.path(below) / "sub", engine.path(folder).parent, work / "link"):
@@ -104,7 +104,7 @@ def test_f53_names_that_begin_with_others(engine: Engine, orphans: Orphans) -> N
 def test_f54_a_container_appears_between_the_decision_and_the_removal(
     engine: Engine, modules: Modules, orphans: Orphans
 ) -> None:
-    volumes = [engine.volume() for _ in range(ROUNDS)]
+    volumes = [engine.volume() for _each in range(ROUNDS)]
     places = {name: engine.path(name) / "data" for name in volumes}
     for place in places.values():
         place.write_text("as it was")
@@ -134,7 +134,7 @@ def test_f54_a_container_appears_between_the_decision_and_the_removal(
 
 
 def test_f54_removed_by_somebody_else_or_made_anew(engine: Engine, modules: Modules, orphans: Orphans) -> None:
-    first, gone, anew = (engine.volume() for _ in range(3))
+    first, gone, anew = (engine.volume() for _each in range(3))
     (engine.path(first) / "big").write_bytes(os.urandom(64 << 20))
     to = {"repository": str(orphans.repository)}
     process = modules.start("volume_prune_orphans", **orphans.ours(grace="0h", max_remove_percent=100, backup_to=to))
@@ -265,7 +265,7 @@ def test_f57_files_change_while_they_are_backed_up(engine: Engine, orphans: Orph
 
 @pytest.mark.parametrize("limit", ["count", "percent"])
 def test_f58_a_slip_would_remove_most_of_the_host(engine: Engine, orphans: Orphans, limit: str) -> None:
-    volumes = [engine.volume() for _ in range(4)]
+    volumes = [engine.volume() for _each in range(4)]
     # of how many volumes there are others decide, too
     limits = {"count": {"max_remove": 3}, "percent": {"max_remove_percent": 0.5}}[limit]
     for check in (True, False):
@@ -286,7 +286,7 @@ def test_f58_a_slip_would_remove_most_of_the_host(engine: Engine, orphans: Orpha
 
 
 def test_killed_between_two_removals(engine: Engine, modules: Modules, orphans: Orphans) -> None:
-    volumes = sorted(engine.volume() for _ in range(30))
+    volumes = sorted(engine.volume() for _each in range(30))
     used = engine.volume()
     engine.run(used, start=False)
     process = modules.start("volume_prune_orphans", **orphans.ours(grace="0h", max_remove_percent=100))
