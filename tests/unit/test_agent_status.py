@@ -170,7 +170,7 @@ def test_every_metric_is_there_and_as_prometheus_wants_it() -> None:
         found[f"drydock_backup_last_success_timestamp_seconds{where}"]
         == dt.datetime(2026, 11, 23, 2, tzinfo=dt.UTC).timestamp()
     )
-    assert found['drydock_job_runs_total{action="backup",job="nightly"}'] == 12
+    assert found['drydock_job_runs_total{action="backup",name="nightly"}'] == 12
     assert found['drydock_drill_restore_seconds{host="db1",volume="pgdata"}'] == 4.1
     assert found["drydock_orphan_volumes"] == 3
     assert found['drydock_repository_free_bytes{host="db1",repository="/r"}'] == 10_000
@@ -188,8 +188,8 @@ def test_what_is_not_known_is_no_sample() -> None:
     assert "unprotected" not in text
     samples = _samples(text)
     assert samples['drydock_backup_missing{host="db1",repository="/r",volume="pgdata"}'] == 1
-    assert samples['drydock_job_interrupted{action="backup",job="nightly"}'] == 1
-    assert 'drydock_job_success{action="backup",job="nightly"}' not in samples
+    assert samples['drydock_job_interrupted{action="backup",name="nightly"}'] == 1
+    assert 'drydock_job_success{action="backup",name="nightly"}' not in samples
 
 
 def test_labels_are_escaped_and_samples_are_not_doubled() -> None:

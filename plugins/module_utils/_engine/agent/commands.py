@@ -11,7 +11,7 @@ from typing import Any
 
 from ..actions import backup, backup_info, drill, recover, restore
 from ..options import Report, Spec
-from . import metrics, orphaned, show, status
+from . import metrics, notify, orphaned, ping, show, status
 from .command import Command
 
 
@@ -95,4 +95,20 @@ COMMANDS = (
     ),
     Command("status", "Tell whether this host is safe", status.SPEC, status.run, status.show_status, positional="jobs"),
     Command("metrics", "Write metrics for Prometheus", metrics.SPEC, metrics.run, metrics.show_metrics),
+    Command(
+        "notify",
+        "Tell whoever is to be told that a scheduled run has failed",
+        notify.SPEC,
+        notify.run,
+        show.notes,
+        changes=True,
+    ),
+    Command(
+        "ping",
+        "Say to a dead man's switch that this host is safe, if it is",
+        ping.SPEC,
+        ping.run,
+        show.notes,
+        changes=True,
+    ),
 )

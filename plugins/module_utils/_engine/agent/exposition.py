@@ -105,7 +105,8 @@ def text(found: Overview, orphans: Mapping[str, Any] | None = None) -> str:
 
 
 def _job(samples: _Samples, job: JobView) -> None:
-    record, labels = job.record, {"job": job.name, "action": job.action}
+    # Prometheus has a label "job" of its own
+    record, labels = job.record, {"name": job.name, "action": job.action}
     samples.add("drydock_job_valid", job.problem is None, **labels)
     samples.add("drydock_job_running", job.running, **labels)
     if not record:

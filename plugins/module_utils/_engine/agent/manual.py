@@ -35,6 +35,8 @@ EXIT_CODES = {
 }
 FILES = {
     "/etc/drydock/jobs.d/NAME.json": "A job.",
+    "/etc/drydock/notify.json": "Whom to notify of failures.",
+    "/etc/drydock/ping.url": "The address of the dead man's switch.",
     "/var/lib/drydock/journal": "What must be undone if a run is interrupted.",
     "/var/lib/drydock/drills": "The results of the volumes' last drills.",
     "/var/lib/drydock/runs": "The results of the jobs' last runs.",
@@ -198,6 +200,10 @@ _HELP = {
     "max_remove_percent": "remove nothing if that would be more of all volumes, in percent",
     "look_timeout": "how long all looks into volumes may take",
     "orphans selector": "which of the volumes may be removed; by default all",
+    "unit": "the systemd unit that failed, or the name of what cron ran",
+    "log": "what it said, a file or - for the input; by default what systemd's journal has",
+    "settings": "whom to notify: JSON with command (a list of words), apprise (a file), lines (of the log)",
+    "url_file": "a file with the address to ask for, which only its owner can read",
     "backup verify": "how to prove each archive before it is published",
     "restore verify": "how to make sure that a backup is restored truly",
 }

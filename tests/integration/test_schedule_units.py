@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The units that scheduled_backups writes: systemd knows all that is in them, an old one too.
+
+How they do on a host is in molecule/scheduled_backups.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from tests.support.units import unit
+
+
+@pytest.mark.parametrize("io_class", ["best-effort", "idle"])
+def test_systemd_knows_all_that_is_in_the_units(tmp_path: pathlib.Path, io_class: str) -> None:
+    service = unit("job.service.j2", scheduled_backups_io_class=io_class)
+    (tmp_path / "drydock-backup-nightly.service").write_text(service)
+    (tmp_path / "drydock-backup-nightly.timer").write_text(unit("job.timer.j2"))
+    for template in ("drydock-recover.service.j2", "drydock-notify@.service.j2"):
+        (tmp_path / template.removesuffix(".j2")).write_text(unit(template, scheduled_backups_agent_path="/bin/true"))
+    for name in ("alarm@.service", "docker.service"):
+        (tmp_path / name).write_text("[Service]\nExecStart=/bin/true\n")
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *sorted(tmp_path.glob("drydock-*"))],
+        env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    ours = [line for line in ran.stderr.splitlines() if "drydock-" in line]
+    assert (ran.returncode, ours) == (0, [])
+
+
+def test_hosts_start_at_times_of_their_own() -> None:
+    timer, service = unit("job.timer.j2"), unit("job.service.j2")
+    assert "RandomizedDelaySec=600\nFixedRandomDelay=true\n" in timer
+    assert "sleep" not in service
+
+
+def test_so_they_do_with_a_systemd_that_cannot_fix_the_delay() -> None:
+    timer, service = unit("job.timer.j2", 246), unit("job.service.j2", 246)
+    assert "Delay" not in timer
+    assert "ExecStartPre=/bin/sleep 123\n" in service
+
+
+def test_a_job_that_must_be_on_time_is() -> None:
+    for version in (246, 252):
+        assert "Delay" not in unit("job.timer.j2", version, random_delay=0)
+        assert "sleep" not in unit("job.service.j2", version, random_delay=0)
+
+
+def test_a_service_is_started_by_its_timer_alone() -> None:
+    assert "[Install]" not in unit("job.service.j2")
+    assert "[Install]\nWantedBy=timers.target\n" in unit("job.timer.j2")
+
+
+def test_what_is_to_be_started_on_a_failure() -> None:
+    assert "OnFailure=drydock-notify@%n.service alarm@%n.service\n" in unit("job.service.j2")
+    assert "OnFailure=" not in unit("job.service.j2", notify=False)
+
+
+def test_what_would_lose_data_is_not_among_the_hardening() -> None:
+    harmful = "PrivateTmp|PrivateMounts|PrivateDevices|ProtectHome|ProtectClock|DeviceAllow|RestrictSUIDSGID|MountFlags"
+    assert not re.search(rf"^(?:{harmful})=", unit("job.service.j2"), re.MULTILINE)

@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The alert rules and the dashboard ask for metrics that the agent writes, with labels that they have."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import pytest
+
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import exposition, overview
+from tests.unit.helpers import CHECKOUT
+
+FILES = CHECKOUT / "roles" / "volume_monitoring" / "files"
+# The node exporter and what it writes.
+OTHERS = {"node_textfile_mtime_seconds", "node_exporter"}
+
+
+@pytest.mark.parametrize("name", ["drydock.rules.yml", "drydock.dashboard.json"])
+def test_every_metric_that_is_asked_for_is_written(name: str) -> None:
+    asked = set(re.findall(r"\b(?:drydock|node)_[a-z_]+\b", (FILES / name).read_text()))
+    assert asked - OTHERS - exposition.METRICS.keys() == set()
+    assert len(asked) > 10
+
+
+def test_no_metric_has_a_label_that_is_prometheus_own() -> None:
+    job = overview.JobView("nightly", "backup", record={"runs": 3, "finished_at": "2026-11-23T10:15:00Z"})
+    text = exposition.text(overview.Overview(dt.datetime.now(dt.UTC), [job]))
+    assert 'name="nightly"' in text
+    assert not re.search(r"[{,](job|instance)=", text)
