@@ -85,9 +85,10 @@ def _volumes(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _copies(before: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The newest copy of each volume's backups in each further repository."""
+    """The newest copy of each volume's backups in each further repository, as far as the run has looked there."""
     found = {volume: dict(copies) for volume, copies in before.items()}
-    for each in values.get("copies", []):
-        if each.get("id"):
-            found.setdefault(each["volume"], {})[each["repository"]] = each["id"]
+    for repository, held in values.get("diff", {}).get("after", {}).get("copies", {}).items():
+        for volume, ids in held.items():
+            known = filter(names.is_backup_id, ids)
+            found.setdefault(volume, {})[repository] = max(known, key=names.backup_order, default=None)
     return found
