@@ -28,6 +28,8 @@ from tests.unit.helpers import ENGINE, needs_root, python, started
 DATA = random.Random(3).randbytes(3 << 20)
 PASSPHRASE = "correct horse battery staple"
 UNLOCK = "the passphrase of a secret key"
+# Seconds until a key expires: a busy machine must get to make its subkey, and to encrypt for it.
+LATE = 8
 
 
 def _gpg(home: pathlib.Path, *arguments: str, data: bytes = b"") -> bytes:
@@ -57,7 +59,7 @@ class Keyring:
         self.make("bob")
         self.make("locked", passphrase=UNLOCK)
         self.make("signer", encrypts=False)
-        self.make("late", expires="seconds=1")
+        self.make("late", expires=f"seconds={LATE}")
         self.make("stale", subkey_expires="seconds=1")
         self.make("lost")
         # two keys with one address
@@ -77,15 +79,15 @@ class Keyring:
         always = ("--trust-model", "always", "--passphrase", "")
         signed = ("--local-user", self.fingerprints["bob"], "--sign", "-r", self.fingerprints["alice"], "--encrypt")
         self.write("signed.gpg", _gpg(self.home, *always, *signed, data=DATA))
-        # as of the second in which the key was made
+        # as of the second in which the key was made, the subkey after the key
         made = _gpg(self.home, "--with-colons", "--list-keys", self.fingerprints["late"]).decode()
-        then = next(line.split(":")[5] for line in made.splitlines() if line.startswith("pub:"))
+        then = next(line.split(":")[5] for line in made.splitlines() if line.startswith("sub:"))
         early = ("--faked-system-time", then, "-r", self.fingerprints["late"], "--encrypt")
         self.write("late.gpg", _gpg(self.home, *always, *early, data=b"early"))
         # the host that writes backups holds no secret
         shutil.rmtree(self.home / "private-keys-v1.d")
         subprocess.run(["gpgconf", "--homedir", str(self.home), "--kill", "all"], check=True)
-        time.sleep(1.1)
+        time.sleep(max(1.1, int(then) + LATE + 1.1 - time.time()))
 
     def make(
         self,
