@@ -8,11 +8,11 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-LIMIT=${DRYDOCK_PART_TIMEOUT:-30m} # a part that hangs is a failed part
+LIMIT=${DRYDOCK_PART_TIMEOUT:-70m} # a part that hangs is a failed part
 LANES=(
-    "lint unit sanity hosts"
-    "molecule integration"
-    "faults"
+    "lint unit sanity molecule"
+    "integration"
+    "faults hosts"
 )
 
 logs=build/test
