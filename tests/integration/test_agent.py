@@ -281,20 +281,22 @@ def test_a_signal_undoes_what_is_under_way(engine: Engine, agent: Agent, work: p
     assert (record["runs"], record["failed_runs"], record["success"], record["exit_code"]) == (3, 3, False, 129)
 
 
-def test_a_run_of_the_same_job_is_never_doubled(
-    engine: Engine, agent: Agent, work: pathlib.Path, slow_volume: str
-) -> None:
-    agent.job("slow", volumes=[slow_volume], repository=str(work / "r"), compression_level=19)
+def test_a_run_of_the_same_job_is_never_doubled(engine: Engine, agent: Agent, work: pathlib.Path, volume: str) -> None:
+    # it waits until it is let go
+    container = engine.run(volume)
+    wait = {"container": container, "command": "touch /v/waits; until [ -e /v/go ]; do sleep 0.1; done"}
+    agent.job("slow", volumes=[volume], repository=str(work / "r"), exec_before=[wait])
     agent.job("other", volumes=[engine.volume()], repository=str(work / "r"))
     first = agent.start("backup", "--job", "slow")
-    wait_for(lambda: "zstd" in children(first.pid).values(), "zstd")
+    wait_for((engine.path(volume) / "waits").exists, "the command before")
     assert "job slow runs already; nothing was done" in agent.run("backup", "--job", "slow", code=4).stderr
     agent.run("backup", "--job", "other")
     assert "runs since" in agent.run("status", "slow", code=3).stdout
+    (engine.path(volume) / "go").touch()
     assert first.wait(60) == 0
     first.communicate()
     agent.run("backup", "--job", "slow")
-    assert len(list((work / "r").glob(f"*/{slow_volume}/*.json"))) == 2
+    assert len(list((work / "r").glob(f"*/{volume}/*.json"))) == 2
 
 
 def test_status_and_metrics_follow_what_happens(engine: Engine, agent: Agent, work: pathlib.Path, volume: str) -> None:

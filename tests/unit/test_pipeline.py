@@ -88,6 +88,13 @@ def test_f02_the_cause_is_who_fell_and_not_who_lost_its_reader() -> None:
     assert bad.stage == "head"
 
 
+def test_a_line_without_an_end_is_shown_by_its_ends() -> None:
+    told = str(pipeline.Outcome("tar", 2, ("tar: " + "x" * 100_000 + ": Malformed",) * 9))
+    assert told.startswith("tar exited 2: tar: xxx")
+    assert told.endswith("xxx: Malformed")
+    assert len(told) < 4000
+
+
 def test_f01_of_several_that_fell_the_first_one_upstream_is_the_cause() -> None:
     outcomes, _out = _output(sh("echo lost >&2; exit 2", "tar"), sh("cat; exit 1", "zstd"))
     assert str(pipeline.failed(outcomes)) == "tar exited 2: lost"

@@ -30,6 +30,8 @@ LISTING = "\0listing\0"
 
 _F_SETPIPE_SZ = 1031  # fcntl.F_SETPIPE_SZ exists from Python 3.10
 _STDERR_KEPT = 1 << 20
+# Characters of one of its lines that a message shows.
+_LINE_SHOWN = 600
 # Seconds between two looks at whether anything moves, and those that a killed process gets to be gone.
 _TICK = 0.5
 _DYING = 10
@@ -62,7 +64,12 @@ class Outcome:
         how = f"exited {self.status}"
         if self.status < 0:
             how = f"was killed by {_signal(-self.status)}"
-        return f"{self.stage} {how}" + (f": {'; '.join(self.said[-5:])}" if self.said else "")
+        return f"{self.stage} {how}" + (f": {'; '.join(map(_shortened, self.said[-5:]))}" if self.said else "")
+
+
+def _shortened(line: str) -> str:
+    """A line as a message has it: tar repeats what is in a damaged archive, however long that is."""
+    return line if len(line) <= _LINE_SHOWN else f"{line[: _LINE_SHOWN // 2]} … {line[-_LINE_SHOWN // 2 :]}"
 
 
 def failed(outcomes: Sequence[Outcome]) -> Outcome | None:
