@@ -14,7 +14,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import bar, exposition, safety, show, status
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import (
+    exposition,
+    progress_line,
+    safety,
+    show,
+    status,
+)
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent.overview import (
     JobView,
     Overview,
@@ -241,25 +247,25 @@ def test_spans(seconds: float | None, text: str) -> None:
     ],
 )
 def test_progress_in_words(done: int, total: int | None, seconds: float, text: str) -> None:
-    assert bar.told("a", "read", done, total, seconds) == text
+    assert progress_line.told("a", "read", done, total, seconds) == text
 
 
 def test_a_journal_gets_a_line_a_step() -> None:
     stream = io.StringIO()
-    with bar.watching(as_json=False, colours=False, stream=stream) as watch:
+    with progress_line.watching(as_json=False, colours=False, stream=stream) as watch:
         assert watch is not None
         for step in ("read", "read", "read", "verify", "verify"):
             watch("a", step, 1, 2)
     assert stream.getvalue() == "volume a: reading\nvolume a: verifying\n"
-    with bar.watching(as_json=True, colours=False, stream=stream) as watch:
+    with progress_line.watching(as_json=True, colours=False, stream=stream) as watch:
         assert watch is None
 
 
 def test_a_terminal_gets_a_line_where_there_is_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bar, "_rich", lambda _stream, _colours: None)
+    monkeypatch.setattr(progress_line, "_rich", lambda _stream, _colours: None)
     ours, theirs = os.openpty()
     with open(theirs, "w") as stream:
-        with bar.watching(as_json=True, colours=False, stream=stream) as watch:
+        with progress_line.watching(as_json=True, colours=False, stream=stream) as watch:
             assert watch is not None
             watch("pgdata", "read", 1 << 20, 4 << 20)
             watch("pgdata", "verify", 0, None)

@@ -81,7 +81,7 @@ def _answer(reading: int, seconds: float) -> tuple[str, int | None] | None:
     said = b""
     deadline = time.monotonic() + seconds
     while True:
-        ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
+        ready = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))[0]
         if not ready:
             return None
         piece = os.read(reading, 65536)

@@ -25,9 +25,11 @@ class Publishing(Protocol):
     file: str
     size: int
 
-    def __enter__(self) -> Publishing: ...
+    def __enter__(self) -> Publishing:
+        """Begin."""
 
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None: ...
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """End: remove what isn't published."""
 
     @property
     def sha256(self) -> str:
@@ -65,27 +67,38 @@ class Repository(Protocol):
     root: str
     read_only: bool
 
-    def folder(self, host: str, volume: str) -> str: ...
+    def folder(self, host: str, volume: str) -> str:
+        """Where one volume's backups are, as messages name it."""
 
-    def path(self, *parts: str) -> str: ...
+    def path(self, *parts: str) -> str:
+        """A place below the root, as messages name it."""
 
-    def check(self) -> bool: ...
+    def check(self) -> bool:
+        """Whether it exists yet."""
 
-    def notes(self) -> list[str]: ...
+    def notes(self) -> list[str]:
+        """What is worth a warning."""
 
-    def require_there(self) -> None: ...
+    def require_there(self) -> None:
+        """See that there is something to read from."""
 
-    def require_mounted(self) -> None: ...
+    def require_mounted(self) -> None:
+        """See that it isn't on the root file system."""
 
-    def backups(self, host: str, volume: str) -> tuple[list[dict[str, Any]], list[str]]: ...
+    def backups(self, host: str, volume: str) -> tuple[list[dict[str, Any]], list[str]]:
+        """A volume's complete backups, the newest first, and what is wrong with others."""
 
-    def backup(self, host: str, volume: str, backup_id: str) -> dict[str, Any]: ...
+    def backup(self, host: str, volume: str, backup_id: str) -> dict[str, Any]:
+        """The manifest of one complete backup."""
 
-    def view(self, host: str | None = None) -> AbstractContextManager[View]: ...
+    def view(self, host: str | None = None) -> AbstractContextManager[View]:
+        """What it holds now."""
 
-    def archive(self, manifest: dict[str, Any]) -> str: ...
+    def archive(self, manifest: dict[str, Any]) -> str:
+        """Where a backup's archive is."""
 
-    def stored(self, manifest: dict[str, Any]) -> AbstractContextManager[Stored]: ...
+    def stored(self, manifest: dict[str, Any]) -> AbstractContextManager[Stored]:
+        """A backup's archive, to be read."""
 
     def begin(
         self,
@@ -97,11 +110,14 @@ class Repository(Protocol):
         *,
         backup_id: str | None = None,
         proceed: Callable[[], object] | None = None,
-    ) -> Publishing: ...
+    ) -> Publishing:
+        """Take the volume's lock, and claim an identifier."""
 
-    def lock(self, host: str, volume: str, timeout: float = 0) -> AbstractContextManager[None]: ...
+    def lock(self, host: str, volume: str, timeout: float = 0) -> AbstractContextManager[None]:
+        """Hold the lock of a volume's backups."""
 
-    def remove(self, manifest: dict[str, Any]) -> None: ...
+    def remove(self, manifest: dict[str, Any]) -> None:
+        """Remove a backup."""
 
 
 def open_repository(text: str, *, read_only: bool = False, rclone_config: str | None = None) -> Repository:

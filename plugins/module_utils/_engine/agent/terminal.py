@@ -15,7 +15,7 @@ from typing import Any
 
 from ..options import Report
 from ..progress import Watch
-from . import bar
+from . import progress_line
 
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
 
@@ -29,7 +29,7 @@ class Terminal:
 
     def watching(self) -> AbstractContextManager[Watch | None]:
         """A context in which progress is shown."""
-        return bar.watching(as_json=self._json, colours=self._colours)
+        return progress_line.watching(as_json=self._json, colours=self._colours)
 
     def result(self, command: str, report: Report, code: int, lines: Sequence[str], *, diff: bool = False) -> None:
         """Tell how a subcommand ended."""
