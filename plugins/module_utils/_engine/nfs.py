@@ -17,7 +17,7 @@ from .errors import VolumeError
 # Who is asked first: NFS 4 needs nothing but the server's own port, NFS 3 asks the port mapper for the others.
 _PORT, _PORTMAPPER = 2049, 111
 # Seconds in which a server that is there takes a connection.
-_PATIENCE = 5
+_PATIENCE = 15
 
 # What mount(2) says, as Docker passes it on, and what it means.
 _MOUNT = (
