@@ -181,9 +181,9 @@ def test_f05_the_plugin_is_gone(engine: PluginEngine, plugin: Plugin, modules: M
         backup, restore = (modules.finish(process) for process in running)
     finally:
         plugin.appear()
-    for answer, name in ((backup, volume), (restore, target)):
+    for answer, said in ((backup, f"volume {volume} can't be mounted"), (restore, f"inspect volume {target}: ")):
         assert answer["failed"]
-        assert f"volume {name} can't be mounted" in answer["msg"]
+        assert said in answer["msg"]
         assert f"/run/docker/plugins/{plugin.name}.sock: connect: no such file or directory" in answer["msg"]
     assert [made["volume"]["name"] for made in backup["backups"]] == [plain]
     assert [manifest["volume"]["name"] for manifest in manifests(other)] == [plain]
