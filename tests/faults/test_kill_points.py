@@ -63,7 +63,7 @@ def test_f21_killed_at_a_named_point(
     (engine.path(volume) / "noise").write_bytes(os.urandom(1 << 20))
     options = {"volumes": [volume], "repository": str(repository), "quiesce": quiesce}
     process = modules.start(BACKUP, environment={"DRYDOCK_TEST_KILL_AT": point}, **options)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL, f"nothing ever reaches the point {point}"
     before = complete(repository)
     assert before == []

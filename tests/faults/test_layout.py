@@ -193,7 +193,7 @@ def test_f21_killed_in_the_middle(engine: Engine, modules: Modules, work: pathli
     process = modules.start(
         LAYOUT, volumes=[wanted], environment={"DRYDOCK_TEST_KILL_AT": f"layout {point}"}, **options
     )
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL
     lay(modules, wanted, **options)
     assert engine.inspect(volume)["Options"]["device"] == f"{work}/new"

@@ -199,7 +199,7 @@ def test_f21_killed_at_a_named_point_of_a_copy(
     options = {"volumes": [volume], **offsite.copying(local), "host": "h", "skip_unchanged": True}
     deadly = {**options.pop("environment"), "DRYDOCK_TEST_KILL_AT": point}
     process = modules.start(BACKUP, **options, environment=deadly)
-    process.communicate(timeout=60)
+    process.communicate(timeout=240)
     assert process.returncode == -signal.SIGKILL, f"nothing ever reaches the point {point}"
     assert whole(work / "elsewhere") == []
     answer = modules.run(BACKUP, **options, environment=offsite.environment)

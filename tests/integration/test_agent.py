@@ -271,7 +271,7 @@ def test_a_signal_undoes_what_is_under_way(engine: Engine, agent: Agent, work: p
         process.send_signal(number)
         time.sleep(0.01)
         process.send_signal(number)  # who is impatient disturbs nothing
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=240)
         assert process.returncode == code, stderr
         assert f"ended by {number.name}; what was under way is undone" in stderr
         assert stdout == ""
@@ -293,7 +293,7 @@ def test_a_run_of_the_same_job_is_never_doubled(engine: Engine, agent: Agent, wo
     agent.run("backup", "--job", "other")
     assert "runs since" in agent.run("status", "slow", code=3).stdout
     (engine.path(volume) / "go").touch()
-    assert first.wait(60) == 0
+    assert first.wait(240) == 0
     first.communicate()
     agent.run("backup", "--job", "slow")
     assert len(list((work / "r").glob(f"*/{volume}/*.json"))) == 2

@@ -25,7 +25,7 @@ class Engine(contextlib.AbstractContextManager["Engine"]):
     IMAGE = IMAGE
 
     def __init__(self) -> None:
-        self.api = docker.APIClient(version="auto", timeout=60)
+        self.api = docker.APIClient(version="auto", timeout=240)
         self._prefix = f"{PREFIX}{secrets.token_hex(4)}"
         self._count = 0
         self._containers: list[str] = []

@@ -44,15 +44,15 @@ class InnerEngine(contextlib.AbstractContextManager["InnerEngine"]):
                 (["volume", "create", self._name], ["volume", "rm", self._name]),
                 (self._boot(image), ["rm", "--force", self._name]),
             ):
-                stack.callback(subprocess.run, ["docker", *removed], capture_output=True, check=False, timeout=60)
-                subprocess.run(["docker", *made], check=True, capture_output=True, timeout=60)
+                stack.callback(subprocess.run, ["docker", *removed], capture_output=True, check=False, timeout=240)
+                subprocess.run(["docker", *made], check=True, capture_output=True, timeout=240)
             # as in molecule/resources/create.yml: a degraded host fails here
             self._until("systemctl is-system-running --wait && docker version")
             self.sh(_LISTEN)
             self.address = self._inspect("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
             self.url = f"tcp://{self.address}:2375"
             self._until("docker --host tcp://127.0.0.1:2375 version")
-            self.api = docker.APIClient(base_url=self.url, version="auto", timeout=60)
+            self.api = docker.APIClient(base_url=self.url, version="auto", timeout=240)
             stack.callback(self.api.close)
             self._stack = stack.pop_all()
         return self
@@ -87,4 +87,4 @@ class InnerEngine(contextlib.AbstractContextManager["InnerEngine"]):
 
     def _inspect(self, what: str) -> str:
         command = ["docker", "inspect", "--format", what, self._name]
-        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=240).stdout.strip()

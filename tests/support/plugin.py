@@ -80,7 +80,7 @@ class Daemon(contextlib.AbstractContextManager["Daemon"]):
     def _stop(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
         try:
-            process.wait(timeout=30)
+            process.wait(timeout=120)
         finally:
             process.kill()
             process.wait()
@@ -224,7 +224,7 @@ class PluginEngine(Engine):
     def __init__(self, daemon: Daemon) -> None:
         super().__init__()
         self.api.close()
-        self.api = docker.APIClient(base_url=daemon.url, version="auto", timeout=60)
+        self.api = docker.APIClient(base_url=daemon.url, version="auto", timeout=240)
 
     def volume_of(self, plugin: Plugin, **options: str) -> str:
         """Create a volume of the plugin's with these driver options, and return its name."""

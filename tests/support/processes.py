@@ -24,7 +24,7 @@ def children(pid: int) -> dict[int, str]:
     return found
 
 
-def wait_for(condition: c.Callable[[], object], what: str, seconds: float = 30) -> None:
+def wait_for(condition: c.Callable[[], object], what: str, seconds: float = 120) -> None:
     """Wait until ``condition`` holds."""
     deadline = time.monotonic() + seconds
     while not condition():
