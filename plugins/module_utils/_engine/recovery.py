@@ -54,6 +54,6 @@ def _swap(client: Client, left: dict[str, Any], helper_image: str | None, note: 
         return True
     volume = volumes.Volume.from_api(listed)
     with mounts.reach(client, [volume], helper_image) as places:
-        if staging.finish(places.path(name), name, left["folder"]):
+        if staging.finish(places.path(name), name, left["folder"], left.get("root_times", ())):
             note(f"volume {name} holds the restored contents: a restore that was interrupted was finished")
     return True

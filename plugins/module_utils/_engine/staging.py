@@ -18,7 +18,7 @@ import os
 import stat
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from . import compare, journal, points, rename, tools, writeback
@@ -241,7 +241,8 @@ class Staging:
                 f"volume {self._name}: the restored tree can't be put in place: {reason(error)}; it is removed, the "
                 "volume is as it was"
             ) from error
-        entry = journal.write({"kind": "swap", "volume": self._name, "folder": self.folder})
+        undo = {"kind": "swap", "volume": self._name, "folder": self.folder, "root_times": swap.times()}
+        entry = journal.write(undo)
         points.reached("swap-written")
         try:
             swap.forward()
@@ -281,26 +282,29 @@ class Staging:
             require_empty(self._root, self._name)
 
 
-def finish(root: str, name: str, folder: str) -> bool:
+def finish(root: str, name: str, folder: str, times: Sequence[int] = ()) -> bool:
     """Finish the exchange of a restore that died after it had begun with it. Return whether there was something to do.
 
-    Raise VolumeError if it can't be done now.
+    ``times`` are those that the root is to have in the end: atime and mtime, in nanoseconds. Raise VolumeError if it
+    can't be done now.
     """
     staged = os.path.join(root, folder)
     try:
         descriptor = locked(root, name)
         try:
             swap = _Swap(root, staged)
-            if not swap.unfinished():
-                return False
-            swap.forward()
-            writeback.sync(descriptor)
-            swap.drop()
+            begun = swap.unfinished()
+            if begun:
+                swap.forward()
+                writeback.sync(descriptor)
+                swap.drop()
+            if times:  # the removal of the staging directory, the last thing to go, has changed them
+                os.utime(root, ns=(times[0], times[1]))
         finally:
             os.close(descriptor)
     except OSError as error:
         raise VolumeError(f"volume {name}: a restore that was interrupted can't be finished: {error}") from error
-    return True
+    return begun
 
 
 class _Swap:
@@ -320,6 +324,11 @@ class _Swap:
         """Keep what the new root is like: taking out of it changes its time. Raise OSError."""
         os.mkdir(self._like, 0o700)
         Attributes.of(self._new).give(self._like)
+
+    def times(self) -> tuple[int, int]:
+        """The new root's atime and mtime, in nanoseconds."""
+        facts = os.stat(self._like)
+        return facts.st_atime_ns, facts.st_mtime_ns
 
     def unfinished(self) -> bool:
         """Whether there is something to go forward with, or to drop."""
@@ -369,7 +378,9 @@ class _Swap:
         said = remove(*(os.path.join(self._done, part) for part in (_OLD, _NEW, _MARK)))
         like = os.path.join(self._done, _ROOT)
         after = Attributes.of(like if os.path.isdir(like) else self._root)
+        points.reached("old-removed")
         remove(self._done)
+        points.reached("staging-removed")
         after.give(self._root)
         if os.path.lexists(self._done):
             raise OSError(errno.ENOTEMPTY, said or os.strerror(errno.ENOTEMPTY), self._done)
