@@ -137,7 +137,9 @@ class Bare:
 
     def fill(self, directory: str) -> None:
         """Extract it. Raise PipelineError or IntegrityError unless all of it arrived."""
-        options = [f"--strip-components={self._strip}"] if self._strip else []
+        options = [archive.IN_ANY_ORDER]
+        if self._strip:
+            options.append(f"--strip-components={self._strip}")
         if self._found.stripped_root:
             options.append(_ROOT % (self._strip - 1))
         members = archive.Members()
