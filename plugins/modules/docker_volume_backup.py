@@ -423,7 +423,7 @@ backups:
         - How the archive was verified, and how many seconds that took.
         - C(method) is V(checksum) where O(verify) was asked for and there was no key to decrypt the archive with.
         - C(upload), where O(repository) is on a remote, is the checksum by which the remote confirmed what was uploaded
-          (V(md5)), or V(size) where it has none.
+          (V(sha1), V(md5)), or V(size) where it has none.
       type: dict
       returned: always
       sample: {method: archive, seconds: 1.4}
@@ -469,7 +469,7 @@ copies:
       volume: pgdata
       id: 20261123T101502Z
       bytes: 1234567
-      verified: md5
+      verified: sha1
       seconds: 4.1
 copies_expired:
   description: The older backups that were removed there, or in check mode would be, each with the reason.

@@ -153,12 +153,12 @@ class Copying:
             points.reached("copy-begun")
             path = self._source.archive(manifest)
             publication.take(path, self._proceed)
+            how = publication.arrived()
             if (publication.sha256, publication.size) != (archive["sha256"], archive["bytes"]):
                 raise IntegrityError(
                     f"archive {path} is damaged: its SHA-256 is {publication.sha256}, its manifest says "
                     f"{archive['sha256']}; nothing was copied"
                 )
-            how = publication.arrived()
             if how is None:
                 how = "sha256"
                 with publication.reading() as read:

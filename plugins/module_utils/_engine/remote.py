@@ -32,6 +32,7 @@ from .upload import Upload
 # No metadata of single files: on some storage that is a request each.
 _LISTING = ("--fast-list", "--use-server-modtime")
 _FETCHING = ("--fast-list", "--use-server-modtime", "--ignore-checksum", "--transfers=16", "--checkers=16")
+_FEATURES = ("backend", "features")
 _PREFIX = "drydock-manifests-"
 _FRACTION = re.compile(r"\.\d+")
 
@@ -139,7 +140,8 @@ class Remote:
         folder = self.folder(host, volume)
         with self._explained(), contextlib.ExitStack() as stack:
             lock = stack.enter_context(self._locked(folder, lock_timeout))
-            ages = self._ages(folder)
+            with self._asking():
+                ages = self._ages(folder)
             for left in publication.abandoned(ages):
                 self._rclone.run("deletefile", f"{folder}/{left}", missing=b"")
             claimed = backup_id or publication.free_id(ages, names.stamp(when))
@@ -180,10 +182,23 @@ class Remote:
         now = datetime.now(timezone.utc)
         return {each["Name"]: (now - _time(each["ModTime"])).total_seconds() for each in listed if not each["IsDir"]}
 
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Have rclone find out beside what is done in the context what _facts gives after it."""
+        if self._features is not None:
+            yield
+            return
+        with tempfile.TemporaryFile() as taken:
+            with self._rclone.start(*_FEATURES, self.root, stdout=taken) as process:
+                yield
+                process.require_success()
+            taken.seek(0)
+            self._features = json.load(taken)
+
     def _facts(self) -> dict[str, Any]:
         """What the remote can do: rclone's own answer."""
         if self._features is None:
-            self._features = json.loads(self._rclone.run("backend", "features", self.root))
+            self._features = json.loads(self._rclone.run(*_FEATURES, self.root))
         return self._features
 
     @contextlib.contextmanager
