@@ -9,6 +9,7 @@ import errno
 import os
 import pathlib
 import re
+import signal
 import stat
 import threading
 import time
@@ -504,3 +505,98 @@ def test_a_walk_that_is_stopped_enters_no_folder(tree: pathlib.Path) -> None:
     walk.stopped = True
     assert survey(str(tree), walk).entries == 1
     assert survey(str(tree)).entries == 5
+
+
+# Two processes.
+
+
+@pytest.fixture
+def wide(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A tree that two processes share, again and again; some inodes have names in many of its folders."""
+    monkeypatch.setattr(module, "_MANY", 20)
+    monkeypatch.setattr(module, "_WHILE", 0)
+    monkeypatch.setattr(module, "_processors", lambda: 2)
+    made = tmp_path / "wide"
+    for number in range(60):
+        folder = made / f"{number % 7}" / f"{number}" / "below"
+        folder.mkdir(parents=True)
+        (folder / "own").write_bytes(bytes(number))
+        if number and number % 3 == 0:
+            os.link(made / "0" / "0" / "below" / "own", folder / "link")
+        if number % 5 == 0:
+            (folder / "sparse").touch()
+            os.truncate(folder / "sparse", 1 << 20)
+    return made
+
+
+def test_two_find_what_one_finds(wide: pathlib.Path) -> None:
+    assert survey(str(wide), hasty=True) == survey(str(wide))
+    with Beside(str(wide), hasty=True) as beside:
+        assert beside.result(5, lambda: None)[0] == survey(str(wide))
+
+
+def test_two_see_any_change(wide: pathlib.Path) -> None:
+    before = survey(str(wide), hasty=True)
+    for number in (0, 17, 59):
+        (wide / f"{number % 7}" / f"{number}" / "below" / "own").write_bytes(b"other")
+        after = survey(str(wide), hasty=True)
+        assert after.fingerprint != before.fingerprint
+        before = after
+
+
+def test_f06_an_error_of_the_second_process_is_raised(wide: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, real = os.getpid(), module._directory
+
+    def directory(root: int, path: bytes, *rest: object) -> None:
+        if os.getpid() != ours:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        real(root, path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "_directory", directory)
+    with pytest.raises(VolumeError, match=r"can't be read: Input/output error"):
+        survey(str(wide), hasty=True)
+
+
+def test_a_second_process_that_is_killed_is_noticed(wide: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, real = os.getpid(), module._directory
+
+    def directory(root: int, path: bytes, *rest: object) -> None:
+        if os.getpid() != ours:
+            os.kill(os.getpid(), signal.SIGKILL)
+        real(root, path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "_directory", directory)
+    with pytest.raises(VolumeError, match="was killed"):
+        survey(str(wide), hasty=True)
+
+
+def test_the_second_process_holds_no_lock(wide: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = os.open(wide, os.O_RDONLY)
+    ours, real = os.getpid(), module._directory
+
+    def directory(root: int, path: bytes, *rest: object) -> None:
+        if os.getpid() != ours and os.path.exists(f"/proc/self/fd/{held}"):
+            raise OSError(errno.EBADF, "it is still open", path)
+        real(root, path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "_directory", directory)
+    try:
+        assert survey(str(wide), hasty=True).entries > 180
+    finally:
+        os.close(held)
+
+
+def test_a_second_process_that_works_for_long_is_a_sign_of_life(
+    wide: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, real = os.getpid(), module._directory
+
+    def directory(root: int, path: bytes, *rest: object) -> None:
+        until = time.monotonic() + (2.5 if os.getpid() != ours and path.endswith(b"59") else 0)
+        while time.monotonic() < until:
+            pass
+        real(root, path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "_directory", directory)
+    with Beside(str(wide), hasty=True) as beside:
+        assert beside.result(1.5, lambda: None)[0].entries > 180

@@ -194,7 +194,7 @@ class Job:
         known = newest["content"]["fingerprint"]
         if known is None or newest["archive"].get("encryption") != mine:
             return False
-        with self._beside() as beside:
+        with self._beside(hasty=True) as beside:
             return bool(self._survey(beside)[0].fingerprint == known)
 
     def _look_first(self) -> None:
@@ -220,8 +220,8 @@ class Job:
             why = f"{self._tree} can't be read: {reason(error)}"
             raise VolumeError(f"volume {name}: {why}; nothing was added to the repository") from error
 
-    def _beside(self) -> Beside:
-        return Beside(self._tree, tolerant=self._means.on_read_error == "warn")
+    def _beside(self, *, hasty: bool = False) -> Beside:
+        return Beside(self._tree, tolerant=self._means.on_read_error == "warn", hasty=hasty)
 
     def _look(self, beside: Beside) -> _Read:
         """What can be known without reading: that is check mode."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from .archive import LONGEST_MEMBER
 from .errors import VolumeError, reason
+from .mate import Mate
 
 # A path of PATH_MAX bytes or more can't be opened at once.
 _LONGEST = 4000
@@ -31,6 +32,8 @@ _SECOND = 1_000_000_000
 _ENCODING, _ENCODE_ERRORS = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()
 # The kernel stamps files with the time of its last tick, 10 ms ago at most; some file systems keep whole seconds.
 _TICK, _COARSE = 20_000_000, 2 * _SECOND
+# Entries after which it pays to have a second process, and for how long the two work before they share what is left.
+_MANY, _WHILE = 5000, 0.02
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,12 @@ class Survey:
 
 
 class Beside:
-    """A survey in a thread of its own, ``tolerant`` or not. A context manager, at whose end it ends too."""
+    """A survey in a thread of its own, ``tolerant`` or not, ``hasty`` or not. A context manager, at whose end it ends
+    too."""
 
-    def __init__(self, tree: str, *, tolerant: bool = False) -> None:
+    def __init__(self, tree: str, *, tolerant: bool = False, hasty: bool = False) -> None:
         self._walk = _Walk(tolerant=tolerant)
+        self._hasty = hasty
         self._began, self._clock = time.time_ns(), _clock()
         self._ended: Survey | BaseException | None = None
         # a daemon: where the file system hangs, the end of the process must not wait for it
@@ -81,8 +86,9 @@ class Beside:
         while self._thread.is_alive():
             self._thread.join(0.5)
             proceed()
-            if self._walk.entries != seen:
-                seen, since = self._walk.entries, time.monotonic()
+            now = self._walk.entries + self._walk.signs
+            if now != seen:
+                seen, since = now, time.monotonic()
             elif stall_timeout and time.monotonic() - since > stall_timeout:
                 raise VolumeError(f"the file system hangs: no entry was found for {stall_timeout:g} seconds")
         if not isinstance(self._ended, Survey):
@@ -97,7 +103,7 @@ class Beside:
 
     def _run(self, tree: str) -> None:
         try:
-            self._ended = survey(tree, self._walk)
+            self._ended = survey(tree, self._walk, hasty=self._hasty)
         except BaseException as error:  # noqa: BLE001 result raises it where it is waited for
             self._ended = error
 
@@ -107,9 +113,10 @@ def _clock() -> int:
     return time.time_ns() - time.monotonic_ns()
 
 
-def survey(tree: str, walk: _Walk | None = None) -> Survey:
+def survey(tree: str, walk: _Walk | None = None, *, hasty: bool = False) -> Survey:
     """Walk ``tree`` without leaving its file system. Raise VolumeError, naming the path, where it can't be read; a
-    tolerant ``walk`` leaves out what is below the tree's root and can't be.
+    tolerant ``walk`` leaves out what is below the tree's root and can't be. A ``hasty`` one takes two processors, where
+    somebody waits for it and nothing else.
 
     The fingerprint is a digest over (path, mode with type, size, owner, group, mtime, ctime, inode) of every entry. It
     doesn't depend on the order in which the file system lists them: it is the sum of the entries' own digests.
@@ -124,7 +131,10 @@ def survey(tree: str, walk: _Walk | None = None) -> Survey:
         walk.add(b".", facts)
         pending = [b""]
         while pending and not walk.stopped:
-            _directory(root, pending.pop(), facts.st_dev, walk, pending)
+            if hasty and walk.entries > _MANY and len(pending) > 1 and _processors() > 1:
+                _in_two(root, pending, facts.st_dev, walk)
+            else:
+                _directory(root, pending.pop(), facts.st_dev, walk, pending)
     except OSError as error:
         where = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else "a directory"
         raise VolumeError(f"{tree}: {where!r} can't be read: {reason(error)}") from error
@@ -136,10 +146,13 @@ def survey(tree: str, walk: _Walk | None = None) -> Survey:
 class _Walk:
     def __init__(self, *, tolerant: bool = False) -> None:
         self.entries = self.bytes = self.allocated = self.too_long = self.digest = self.latest = self.files = 0
+        # signs of life of another process that takes part
+        self.signs = 0
         self.stopped = False
         self.tolerant = tolerant
         self.complete = True
-        self._linked: set[int] = set()
+        # the size and what is allocated of inodes that have several names
+        self._linked: dict[int, tuple[int, int]] = {}
 
     def add(self, path: bytes, facts: os.stat_result) -> None:
         """Count one entry. This runs once a file: it is written for speed."""
@@ -169,9 +182,29 @@ class _Walk:
         if links > 1:
             if inode in self._linked:
                 return
-            self._linked.add(inode)
+            self._linked[inode] = size, facts.st_blocks * 512
         self.bytes += size
         self.allocated += facts.st_blocks * 512
+
+    def sign(self) -> None:
+        """Have something be seen to happen."""
+        self.signs += 1
+
+    def join(self, other: _Walk) -> None:
+        """Add what another walk has found in other directories of the same tree."""
+        self.entries += other.entries
+        self.bytes += other.bytes
+        self.allocated += other.allocated
+        self.too_long += other.too_long
+        self.files += other.files
+        self.digest += other.digest
+        self.latest = max(self.latest, other.latest)
+        self.complete &= other.complete
+        for inode, (size, allocated) in other._linked.items():
+            if inode in self._linked:
+                self.bytes -= size
+                self.allocated -= allocated
+        self._linked.update(other._linked)
 
     def fingerprint(self) -> str | None:
         """That of all entries; None if there are others."""
@@ -182,6 +215,33 @@ class _Walk:
         """Whether what can't be read may be left out."""
         self.complete = False
         return self.tolerant
+
+
+def _in_two(root: int, pending: list[bytes], device: int, walk: _Walk) -> None:
+    """Walk the rest in two processes, which share what there is to do again and again."""
+    mine = _Walk(tolerant=walk.tolerant)
+
+    def some(paths: list[bytes], walk: _Walk = mine) -> list[bytes]:
+        until = time.monotonic() + _WHILE
+        while paths and not walk.stopped:
+            _directory(root, paths.pop(), device, walk, paths)
+            if time.monotonic() > until:
+                break
+        return paths
+
+    with Mate(some, lambda: vars(mine), root) as mate:
+        while pending and not walk.stopped:
+            mate.give(pending[::2])
+            del pending[::2]
+            some(pending, walk)
+            pending += mate.left(walk.sign)
+        vars(mine).update(mate.report())
+    walk.join(mine)
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def _directory(root: int, path: bytes, device: int, walk: _Walk, pending: list[bytes]) -> None:

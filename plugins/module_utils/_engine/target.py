@@ -137,7 +137,7 @@ class Target:
         if self.irrevocable and self._window is not None:
             self._remake(tree, self._window)
             return
-        if holds is not None and self._place and tree.may_be(survey.survey(self._place)) and holds(self._place):
+        if holds is not None and self._place and tree.may_be(survey.survey(self._place, hasty=True)) and holds(self._place):
             self._outcome.changed = False
             self._outcome.held = []
             return
@@ -276,7 +276,7 @@ class Target:
 
     def _holds_already(self, tree: Tree) -> bool:
         """Whether the volume holds just that tree. Nothing in it is touched to find that out."""
-        if not tree.may_be(survey.survey(self._place)):
+        if not tree.may_be(survey.survey(self._place, hasty=True)):
             return False
         with tempfile.TemporaryDirectory(prefix=".drydock-check-", dir="/var/tmp") as scratch:
             aside = os.path.join(scratch, "tree")
