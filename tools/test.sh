@@ -11,8 +11,8 @@ cd "$(dirname "$0")/.."
 LIMIT=${DRYDOCK_PART_TIMEOUT:-70m} # a part that hangs is a failed part
 LANES=(
     "lint unit sanity molecule"
-    "integration"
-    "faults hosts"
+    "integration hosts"
+    "faults"
 )
 
 logs=build/test

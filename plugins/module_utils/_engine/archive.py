@@ -67,7 +67,7 @@ class Reading:
 def create(tar: str, tree: str) -> Stage:
     """The stage that reads ``tree`` and writes a tar stream with everything that a file system can hold.
 
-    ACLs are in it as the xattrs that they are. As text, with users' names, ``--acls`` would add them once more, and have
+    ACLs are in it as the xattrs that they are. As text, with users' names, ``--acls`` would add them again, and have
     tar open each file another time: of 200,000 small ones it took 3.3 s instead of 2.4.
 
     The blocking factor stays tar's own: a reader with a smaller one would leave padding in the pipe, and the

@@ -16,7 +16,6 @@ import signal
 from collections.abc import Callable
 from typing import Any, Protocol
 
-
 _TICK = 0.5
 
 

@@ -137,7 +137,12 @@ class Target:
         if self.irrevocable and self._window is not None:
             self._remake(tree, self._window)
             return
-        if holds is not None and self._place and tree.may_be(survey.survey(self._place, hasty=True)) and holds(self._place):
+        if (
+            holds is not None
+            and self._place
+            and tree.may_be(survey.survey(self._place, hasty=True))
+            and holds(self._place)
+        ):
             self._outcome.changed = False
             self._outcome.held = []
             return

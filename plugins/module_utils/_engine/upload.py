@@ -106,9 +106,7 @@ class Upload:
         """Add to the archive. Raise RepositoryError if the remote doesn't take it."""
         if self._process is None:
             # by itself rcat would have all of it read there once more, for the checksum that we ask for later
-            self._process = self._start(
-                "rcat", "--ignore-checksum", self._temporary(self.file), stdin=subprocess.PIPE
-            )
+            self._process = self._start("rcat", "--ignore-checksum", self._temporary(self.file), stdin=subprocess.PIPE)
         if len(self._head) < encryption.HEAD:
             self._head += bytes(data[: encryption.HEAD - len(self._head)])
         self._add(data)
