@@ -77,6 +77,7 @@ class Rclone:
             input=data,
             capture_output=True,
             env={"PATH": os.environ["PATH"], "HOME": str(self.config.parent)},
+            timeout=600,
             check=False,
         )
         assert done.returncode == 0, done.stderr.decode()
@@ -215,6 +216,9 @@ def s3(work: pathlib.Path) -> c.Iterator[Storage]:
         f"-s3.config={home / 'identities.json'}",
         "-master.volumeSizeLimitMB=64",
         "-volume.max=0",
+        # these have fixed ports, where another test's server may be
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-master.volumePreallocate=false",
         *options,
     ]
@@ -230,8 +234,9 @@ def s3(work: pathlib.Path) -> c.Iterator[Storage]:
     with _served(command, ports["s3"], home):
         rclone = Rclone(home)
         rclone.add(storage.section("made"))
-        _until(lambda: rclone.run("mkdir", f"made:{_BUCKET}"))
-        _until(lambda: rclone.run("rcat", f"made:{_BUCKET}/ready", data=b"x" * 10))
+        once = ("--retries=1", "--low-level-retries=1")
+        _until(lambda: rclone.run("mkdir", f"made:{_BUCKET}", *once))
+        _until(lambda: rclone.run("rcat", f"made:{_BUCKET}/ready", *once, data=b"x" * 10))
         rclone.run("deletefile", f"made:{_BUCKET}/ready")
         yield storage
 

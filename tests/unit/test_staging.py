@@ -82,6 +82,21 @@ def test_f15_the_root_keeps_nothing_else(root: pathlib.Path, tmp_path: pathlib.P
     assert os.listxattr(root / "inside") == []
 
 
+def test_f15_folders_get_nothing_of_the_roots_group(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """tar doesn't touch the mode of a folder that it could make with the right one, as it thinks."""
+    plain = tmp_path / "plain"
+    for name, mode in (("a", 0o500), ("a/b", 0), ("c", 0o755), ("d", 0o2500)):
+        (plain / name).mkdir(parents=True)
+        os.chmod(plain / name, mode)
+    os.chmod(root, 0o2755)
+    with staging.Staging(str(root), "data") as staged:
+        outcome, _members = extract(read(plain).data, pathlib.Path(staged.path))
+        assert outcome.status == 0
+        staged.commit()
+    found = {name: stat.S_IMODE(os.stat(root / name).st_mode) for name in ("a", "a/b", "c", "d")}
+    assert found == {"a": 0o500, "a/b": 0, "c": 0o755, "d": 0o2500}
+
+
 @pytest.mark.parametrize("mask", [0, 0o077, 0o777])
 def test_f70_nobody_else_enters_whatever_the_umask(root: pathlib.Path, mask: int) -> None:
     with umask(mask), staging.Staging(str(root), "data") as staged:

@@ -154,8 +154,7 @@ class Staging:
                     if entry.startswith(PREFIX):
                         remove(os.path.join(root, entry))
                 self._folder = tempfile.mkdtemp(prefix=PREFIX, dir=root)
-                with contextlib.suppress(OSError):
-                    os.removexattr(self._folder, _DEFAULT_ACL)  # the archive's own ACLs count, not an inherited one
+                pass_nothing_on(self._folder)
                 for part in (_NEW, _OLD):
                     os.mkdir(os.path.join(self._folder, part), 0o700)
             except OSError as error:
@@ -428,6 +427,14 @@ class Attributes:
         for name, value in self.xattrs.items():
             os.setxattr(path, name, value)
         os.utime(path, ns=(self.facts.st_atime_ns, self.facts.st_mtime_ns))
+
+
+def pass_nothing_on(folder: str) -> None:
+    """Have a directory, ours alone, give nothing to what is made in it: no ACL, and not its group's bit, which tar
+    leaves to a directory that its owner can't write to. The archive's own count. Raise OSError."""
+    with contextlib.suppress(OSError):
+        os.removexattr(folder, _DEFAULT_ACL)
+    os.chmod(folder, 0o700)
 
 
 def locked(root: str, name: str) -> int:

@@ -284,6 +284,7 @@ class Target:
         if not tree.may_be(survey.survey(self._place, hasty=True)):
             return False
         with tempfile.TemporaryDirectory(prefix=".drydock-check-", dir="/var/tmp") as scratch:
+            staging.pass_nothing_on(scratch)
             aside = os.path.join(scratch, "tree")
             os.mkdir(aside, 0o700)
             staging.require_room(scratch, self._name, tree.allocated, tree.entries)

@@ -15,14 +15,13 @@ from typing import Any
 from . import archive, compare, pipeline
 from .errors import IntegrityError, PipelineError, VolumeError, reason
 from .pipeline import Stage
-from .staging import remove
+from .staging import pass_nothing_on, remove
 from .stored import Stored
 
 #: What can be asked for: nothing, ``archive_readable``, or that and ``restorable``.
 METHODS = ("none", "archive", "restore")
 
 _PREFIX = ".drydock-verify-"
-_DEFAULT_ACL = "system.posix_acl_default"
 # How much earlier than a backup began a change may be dated that it doesn't hold: some file systems keep times to two
 # seconds only. In nanoseconds.
 _COARSE = 2_000_000_000
@@ -120,8 +119,7 @@ def _scratch(parent: str, needed: int) -> Iterator[str]:
             outer, lock = _locked(parent)
             stack.callback(os.close, lock)
             stack.callback(remove, outer)
-            with contextlib.suppress(OSError):
-                os.removexattr(outer, _DEFAULT_ACL)  # only the archive's own ACLs count
+            pass_nothing_on(outer)
             target = os.path.join(outer, "tree")
             os.mkdir(target)
         except OSError as error:
