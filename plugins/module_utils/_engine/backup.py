@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import codecs, expiry, grouping, mounts, names, patience, quiesce, recovery, sharing, tools, volumes
+from . import codecs, expiry, grouping, mounts, names, patience, publication, quiesce, recovery, sharing, tools, volumes
 from .client import Client
 from .copies import Copy, Copying, require_apart
 from .encryption import Decryption, Encryption
@@ -162,7 +162,7 @@ def backup(
     _copy(repository, host, [volume.name for volume in found], settings, workers.proceed, result)
     for done in result.backups:
         with result.noting(done["volume"]["name"]):
-            result.expired += _expire(repository, host, done, settings)
+            result.expired += _expire(repository, host, done, settings, result.earlier)
     return result
 
 
@@ -304,18 +304,26 @@ def _near(client: Client) -> dict[str, dict[str, Any]]:
         return {}
 
 
-def _expire(repository: Repository, host: str, made: dict[str, Any], settings: Settings) -> list[dict[str, Any]]:
+def _expire(
+    repository: Repository, host: str, made: dict[str, Any], settings: Settings, earlier: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
     """Let go what the policy doesn't keep any more, now that there is a good new backup."""
-    now = names.utc_now()
+    volume = made["volume"]["name"]
+    planned = [] if made["id"] else [_planned(earlier[volume])]
     return expiry.expire(
         repository,
         host,
-        made["volume"]["name"],
+        volume,
         settings.retention,
-        now,
-        planned=[] if made["id"] else [names.stamp(now)],
+        names.utc_now(),
+        planned=planned,
         lock_timeout=settings.lock_timeout,
     )
+
+
+def _planned(earlier: Sequence[str]) -> str:
+    """The identifier that a backup would have now."""
+    return publication.free_id(earlier, names.stamp(names.utc_now()))
 
 
 def _copy(
@@ -327,7 +335,8 @@ def _copy(
     result: Result,
 ) -> None:
     """Bring what the copies lack to them. What a copy fails at is noted as its failure, and doesn't stop the others."""
-    planned = {made["volume"]["name"]: names.stamp(names.utc_now()) for made in result.backups if made["id"] is None}
+    new = [made["volume"]["name"] for made in result.backups if made["id"] is None]
+    planned = {volume: _planned(result.earlier[volume]) for volume in new}
     if not isinstance(repository, Directory):
         return
     for copy in settings.copies:
