@@ -570,13 +570,15 @@ def test_a_second_process_that_is_killed_is_noticed(wide: pathlib.Path, monkeypa
         survey(str(wide), hasty=True)
 
 
-def test_the_second_process_holds_no_lock(wide: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_second_process_holds_no_lock_and_no_output(wide: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = os.open(wide, os.O_RDONLY)
     ours, real = os.getpid(), module._directory
 
     def directory(root: int, path: bytes, *rest: object) -> None:
         if os.getpid() != ours and os.path.exists(f"/proc/self/fd/{held}"):
             raise OSError(errno.EBADF, "it is still open", path)
+        if os.getpid() != ours and {os.readlink(f"/proc/self/fd/{number}") for number in range(3)} != {os.devnull}:
+            raise OSError(errno.EBADF, "it could still be written to", path)
         real(root, path, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "_directory", directory)

@@ -28,7 +28,8 @@ class Work(Protocol):
 
 class Mate:
     """A copy of this process that does ``work`` on what it is given, and in the end gives what ``report`` returns. It
-    keeps only the descriptor ``keep`` of ours: no lock outlives us in it. A context manager, at whose end it ends."""
+    keeps only the descriptor ``keep`` of ours: where a file system hangs it may outlive us, and then has no lock, and
+    nobody waits for the end of our output. A context manager, at whose end it ends."""
 
     def __init__(self, work: Work, report: Callable[[], Any], keep: int) -> None:
         asking, given = os.pipe()
@@ -102,6 +103,9 @@ def _be_the_mate(work: Work, report: Callable[[], Any], asking: int, answering: 
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             with contextlib.suppress(ValueError):
                 signal.signal(number, signal.SIG_DFL)
+        null = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):
+            os.dup2(null, standard)
         _close_all_but({0, 1, 2, asking, answering, keep})
         with os.fdopen(asking, "rb") as questions, os.fdopen(answering, "wb") as answers:
             while True:

@@ -152,7 +152,7 @@ class Process:
         """Wait for its end, and return its exit status. ``proceed`` is called now and then."""
         end = -1
         if not self.ended():
-            with contextlib.suppress(OSError):  # a kernel before 5.3
+            with contextlib.suppress(AttributeError, OSError):  # a kernel before 5.3, or a Python built for one
                 end = os.pidfd_open(self._process.pid)
         try:
             while True:

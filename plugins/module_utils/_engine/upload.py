@@ -82,6 +82,8 @@ class Upload:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._held:
+            if self._reader is not None:
+                self._reader.stop()
             if self._process is not None:
                 self._process.end()
             left = []
@@ -243,8 +245,13 @@ class _Reader:
         self._path = path
         self._take = take
         self._error: OSError | None = None
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="checksum", daemon=True)
         self._thread.start()
+
+    def stop(self) -> None:
+        """Read no more of it."""
+        self._stopped = True
 
     def finish(self, proceed: Callable[[], object]) -> None:
         """Wait for the end of the file. Raise RepositoryError if it can't be read."""
@@ -262,7 +269,7 @@ class _Reader:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICEST)
         try:
             with open(self._path, "rb", buffering=0) as file:
-                while count := file.readinto(buffer):
+                while not self._stopped and (count := file.readinto(buffer)):
                     self._take(memoryview(buffer)[:count])
         except OSError as error:
             self._error = error
