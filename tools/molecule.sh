@@ -22,9 +22,10 @@ if [ ! -t 1 ]; then
     export NO_COLOR=1 ANSIBLE_NOCOLOR=1 ANSIBLE_FORCE_COLOR=0 PY_COLORS=0
 fi
 
-# The guests, hosts with their own kernel, take a minute to boot: only where a scenario asks for them. They end with us.
-if [ $# -gt 0 ] && ! grep -qs 'guest' "molecule/$1"/*.yml; then export MOLECULE_GUESTS=none; fi
-export MOLECULE_KEEPER=$$
+# The guests, hosts with their own kernel, take a while to boot: those groups of them that a scenario names. They end
+# with us.
+MOLECULE_GUESTS=$(grep -rhosE '\bguest_[a-z]+' --include='*.yml' "molecule/${1:-}" | sort -u || true)
+export MOLECULE_GUESTS MOLECULE_KEEPER=$$
 
 # Molecule's own memory of a crashed run would have it skip the creation of hosts: it starts without any.
 MOLECULE_EPHEMERAL_DIRECTORY=$(mktemp -d)
@@ -33,7 +34,8 @@ export MOLECULE_EPHEMERAL_DIRECTORY
 touch -d now molecule/*/molecule.yml
 
 molecule=(molecule --base-config .config/molecule/config.yml)
-scenarios=(--all)
+# Two at a time, since a scenario waits for its hosts most of the time; each names hosts and volumes that are its own.
+scenarios=(--all --workers 2 --continue-on-failure)
 [ $# -eq 0 ] || scenarios=(--scenario-name "$1")
 
 # Molecule destroys after a test that failed, but not when it is stopped or when creating failed.
