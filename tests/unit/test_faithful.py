@@ -14,7 +14,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import archive, faithful, pipeline, tools, window
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import (
+    archive,
+    expected,
+    likeness,
+    pipeline,
+    tools,
+    window,
+)
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import IntegrityError, VolumeError
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.faithful import Comparison, Following
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.members import Member
@@ -222,14 +229,14 @@ def test_an_archive_of_what_nobody_knows_is_refused(case: Case) -> None:
 
 def test_what_cannot_be_read_back_is_an_error(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     file = fill(case)
-    real = faithful._Tree.open
+    real = expected.Tree.open
 
-    def fail(tree: faithful._Tree, path: bytes) -> int:
+    def fail(tree: expected.Tree, path: bytes) -> int:
         if path == b"file":
             raise OSError(5, "Input/output error")
         return real(tree, path)
 
-    monkeypatch.setattr(faithful._Tree, "open", fail)
+    monkeypatch.setattr(expected.Tree, "open", fail)
     with pytest.raises(VolumeError, match=r"what was restored can't be read back: \./file: Input/output error"):
         case.restore()
     assert file.exists()
@@ -240,17 +247,17 @@ def test_a_file_larger_than_the_window_that_is_wrong_from_its_start(
 ) -> None:
     """What isn't compared any more must pass by all the same: tar waits for it."""
     fill(case, 40 * MEBIBYTE)
-    real, looks = faithful._Tree.file, []
+    real, looks = likeness.Likeness.file, []
 
     def differ_once(
-        tree: faithful._Tree, opened: int, facts: os.stat_result, member: Member, *rest: t.Any
+        like: likeness.Likeness, opened: int, facts: os.stat_result, member: Member, *rest: t.Any
     ) -> list[str]:
         if member.path == b"file" and not looks:
             looks.append(member.size)
             return ["contents differ at byte 0"]
-        return real(tree, opened, facts, member, *rest)
+        return real(like, opened, facts, member, *rest)
 
-    monkeypatch.setattr(faithful._Tree, "file", differ_once)
+    monkeypatch.setattr(likeness.Likeness, "file", differ_once)
     assert case.restore().differences == ()
     assert (looks, case.looks) == ([40 * MEBIBYTE], 1)
 
