@@ -24,7 +24,10 @@ BACKUP = "docker_volume_backup"
 ENGINE = CHECKOUT / "plugins" / "module_utils" / "_engine"
 # those of restores: test_replace.py and test_unstaged.py; of copies: test_offsite.py; of databases:
 # test_database_dumps.py; of layouts: test_layout.py
-ELSEWHERE = {"staging.py", "unstaged.py", "copies.py", "postgresql_restore.py", "mariadb_restore.py", "layout.py"}
+ELSEWHERE = {
+    *("staging.py", "exchange.py", "unstaged.py", "copies.py"),
+    *("postgresql_restore.py", "mariadb_restore.py", "layout.py"),
+}
 POINTS = sorted(
     {
         point

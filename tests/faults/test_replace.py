@@ -20,8 +20,14 @@ from tests.support.modules import CHECKOUT, Modules
 from tests.support.processes import children, wait_for
 
 RESTORE = "docker_volume_restore"
-STAGING = CHECKOUT / "plugins" / "module_utils" / "_engine" / "staging.py"
-POINTS = sorted(set(re.findall(r'reached\("(.+?)"\)', STAGING.read_text())))
+ENGINE = CHECKOUT / "plugins" / "module_utils" / "_engine"
+POINTS = sorted(
+    {
+        point
+        for file in ("staging.py", "exchange.py")
+        for point in re.findall(r'reached\("(.+?)"\)', (ENGINE / file).read_text())
+    }
+)
 ROUNDS = 50
 
 

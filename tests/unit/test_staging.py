@@ -11,7 +11,7 @@ import stat
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import staging
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import rename, roots, staging
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
 from tests.support import records, trees
 from tests.unit.helpers import ENGINE, needs_root, python, umask
@@ -124,7 +124,7 @@ def test_f13_what_is_not_empty_is_refused(root: pathlib.Path) -> None:
 def test_f13_other_names_count(root: pathlib.Path, name: str) -> None:
     (root / name).mkdir()
     with pytest.raises(VolumeError, match="holds 1 entries"):
-        staging.require_empty(str(root), "data")
+        roots.require_empty(str(root), "data")
 
 
 def test_a_new_file_systems_folder_is_tolerated(root: pathlib.Path) -> None:
@@ -145,7 +145,7 @@ def test_a_lost_and_found_that_is_no_empty_folder_counts(root: pathlib.Path, kin
     else:
         (root / "lost+found" / "inode").mkdir(parents=True)
     with pytest.raises(VolumeError, match="is not empty"):
-        staging.require_empty(str(root), "data")
+        roots.require_empty(str(root), "data")
 
 
 def _file_system(monkeypatch: pytest.MonkeyPatch, *, free: int, files: int, inodes: int) -> None:
@@ -171,33 +171,33 @@ def test_f11_room_is_bytes_and_inodes(
 ) -> None:
     _file_system(monkeypatch, free=1000, files=files, inodes=10 if files else 0)
     if not lacking:
-        staging.require_room("/", "data", needed, entries, removable=removable)
+        roots.require_room("/", "data", needed, entries, removable=removable)
         return
     with pytest.raises(VolumeError, match=rf"{lacking} beside .*; nothing was changed$") as error:
-        staging.require_room("/", "data", needed, entries, removable=removable)
+        roots.require_room("/", "data", needed, entries, removable=removable)
     assert ("staging: false" in str(error.value)) == removable
 
 
 def test_f12_a_volume_that_is_incomplete_is_told(root: pathlib.Path) -> None:
-    staging.require_whole(str(root), "data")
-    staging.mark(str(root))
-    staging.mark(str(root))
-    assert staging.unfinished(str(root))
-    for refuse in (staging.require_whole, staging.require_finished):
+    roots.require_whole(str(root), "data")
+    roots.mark(str(root))
+    roots.mark(str(root))
+    assert roots.unfinished(str(root))
+    for refuse in (roots.require_whole, roots.require_finished):
         with pytest.raises(VolumeError, match=r"data holds a part of a backup at most, and .* restore it again, with"):
             refuse(str(root), "data")
     with staging.Staging(str(root), "data", replace=True) as staged:
         (pathlib.Path(staged.path) / "file").touch()
         staged.commit()
     assert os.listdir(root) == ["file"]
-    staging.require_whole(str(root), "data")
+    roots.require_whole(str(root), "data")
 
 
 def test_f12_the_mark_is_no_file_of_somebody_elses(root: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    (root / staging.MARKER).symlink_to(tmp_path / "elsewhere")
-    assert staging.unfinished(str(root))
+    (root / roots.MARKER).symlink_to(tmp_path / "elsewhere")
+    assert roots.unfinished(str(root))
     with pytest.raises(OSError, match="Too many levels"):
-        staging.mark(str(root))
+        roots.mark(str(root))
     assert not (tmp_path / "elsewhere").exists()
 
 
@@ -206,7 +206,7 @@ def test_what_a_dead_restore_left_is_swept(root: pathlib.Path, tmp_path: pathlib
     (tmp_path / "precious" / "file").touch()
     trees.make_deep(root / ".drydock-staging-dead" / "deep", 9000)
     (root / ".drydock-staging-link").symlink_to(tmp_path / "precious")
-    staging.require_empty(str(root), "data")
+    roots.require_empty(str(root), "data")
     with staging.Staging(str(root), "data") as staged:
         assert os.listdir(root) == [staged.folder]
     assert os.listdir(root) == []
@@ -225,7 +225,7 @@ def test_f12_an_exchange_that_has_begun_is_never_swept(root: pathlib.Path, trace
 
 def _fail_in_the_middle(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commit a tree of which the last entry can't get its place: somebody took it after the look for emptiness."""
-    exclusively, left = staging.rename.exclusively, list("abcdefgh")
+    exclusively, left = rename.exclusively, list("abcdefgh")
 
     def obstructed(old: str, new: str) -> None:
         left.pop()
@@ -233,7 +233,7 @@ def _fail_in_the_middle(root: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> 
             os.makedirs(new)
         exclusively(old, new)
 
-    monkeypatch.setattr(staging.rename, "exclusively", obstructed)
+    monkeypatch.setattr(rename, "exclusively", obstructed)
     with staging.Staging(str(root), "data") as staged:
         path = pathlib.Path(staged.path)
         for name in left:

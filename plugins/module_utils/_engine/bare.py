@@ -17,10 +17,11 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from . import archive, codecs, encryption, keys, pipeline, staging, tools
+from . import archive, codecs, encryption, keys, pipeline, roots, tools
 from .errors import IntegrityError, PipelineError, UsageError, reason
 from .listing import Listing, stage
 from .pipeline import Stage
+from .removal import remove
 from .survey import Survey
 
 _CHECKSUM = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
@@ -126,7 +127,7 @@ class Bare:
             )
         if self._found.leftovers:
             said.append(
-                f"archive {self._path}: {self._found.leftovers} members below {staging.PREFIX}* are what a dead "
+                f"archive {self._path}: {self._found.leftovers} members below {roots.PREFIX}* are what a dead "
                 "restore has left there; they are left out"
             )
         return said
@@ -146,7 +147,7 @@ class Bare:
         bad = self._run(archive.extract(self._tar, directory, *options), members)
         if bad is None and self._acls_missing(directory):
             for entry in os.listdir(directory):
-                staging.remove(os.path.join(directory, entry))
+                remove(os.path.join(directory, entry))
             members = archive.Members()
             bad = self._run(archive.extract(self._tar, directory, *options, *archive.acls(directory)), members)
         as_it_was = "what was extracted is removed, the volume is as it was"

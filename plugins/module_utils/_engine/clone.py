@@ -24,8 +24,8 @@ from . import (
     quiesce,
     reading,
     recovery,
+    roots,
     sharing,
-    staging,
     target,
     tools,
     volumes,
@@ -175,7 +175,7 @@ class _Source:
         self._result = result
         self._window: Window | None = None
         self._tar, _version = tools.gnu_tar()
-        self._patiently(lambda: staging.require_whole(self._path, volume.name))
+        self._patiently(lambda: roots.require_whole(self._path, volume.name))
         self._found: Survey | None = None
         self._copied = 0
         self._began = 0
@@ -199,7 +199,7 @@ class _Source:
         self._require_outside(directory)
         if not self._has_plenty(directory):
             self.measure()
-            staging.require_room(directory, self._into, self.allocated, self.entries)
+            roots.require_room(directory, self._into, self.allocated, self.entries)
         try:
             self._read(directory)
         except PipelineError:

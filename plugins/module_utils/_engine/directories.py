@@ -20,7 +20,7 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from . import fstab, staging
+from . import fstab, roots
 from .desired import within
 from .errors import VolumeError, reason
 
@@ -221,7 +221,7 @@ def _mount(descriptor: int) -> str:
 def _root(descriptor: int, path: str) -> Root:
     with _explained(path, "read"):
         facts = os.fstat(descriptor)
-        empty = not staging.contents(f"/proc/self/fd/{descriptor}")
+        empty = not roots.contents(f"/proc/self/fd/{descriptor}")
     return Root(facts.st_uid, facts.st_gid, stat.S_IMODE(facts.st_mode), empty)
 
 

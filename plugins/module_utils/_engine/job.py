@@ -22,7 +22,7 @@ from . import (
     points,
     progress,
     reading,
-    staging,
+    roots,
     verification,
     writeback,
 )
@@ -200,7 +200,7 @@ class Job:
     def _look_first(self) -> None:
         """See that the tree is one, and whose clock its times are from."""
         name, repository = self.volume.name, self._means.repository.root
-        staging.require_whole(self._tree, name)
+        roots.require_whole(self._tree, name)
         if nesting.holds(self._tree, repository):
             raise VolumeError(
                 f"volume {name}: the repository {repository} is in the volume itself: each backup would hold all those "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from . import directories, drivers, fstab, grouping, kinds, mounts, patience, points, staging, volumes
+from . import directories, drivers, fstab, grouping, kinds, mounts, patience, points, roots, volumes
 from . import plan as planning
 from .client import Client
 from .desired import Desired, require_consistent
@@ -256,7 +256,7 @@ def _holds(client: Client, volume: Volume, places: mounts.Places) -> tuple[str |
     """Whether a volume is empty or holds data, or None and why that isn't known."""
     try:
         path = places.path(volume.name)
-        entries = patience.within(client.connection.timeout, partial(staging.contents, path))
+        entries = patience.within(client.connection.timeout, partial(roots.contents, path))
     except (DrydockError, OSError) as error:
         return None, str(error)
     return (planning.DATA if entries else planning.EMPTY), ""

@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import re
 
-from . import archive, staging
+from . import archive, roots
 from .errors import IntegrityError
 from .pipeline import LISTING, Stage
 
 _BLOCK = 512
-_STAGING, _HALF = os.fsencode(staging.PREFIX), os.fsencode(staging.MARKER)
+_STAGING, _HALF = os.fsencode(roots.PREFIX), os.fsencode(roots.MARKER)
 _TEXT = rb'"((?:[^"\\]|\\.)*)"'
 # GNU tar 1.34, src/list.c: print_header, and read_and for the lines at the end. With this quoting style no name can
 # look like another part of the line, and with LC_ALL=C all of it is ASCII.

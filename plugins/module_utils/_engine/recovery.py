@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import journal, mounts, quiesce, scratch, staging, unstaged, volumes
+from . import exchange, journal, mounts, quiesce, scratch, unstaged, volumes
 from .client import Client
 from .errors import DrydockError
 
@@ -54,6 +54,6 @@ def _swap(client: Client, left: dict[str, Any], helper_image: str | None, note: 
         return True
     volume = volumes.Volume.from_api(listed)
     with mounts.reach(client, [volume], helper_image) as places:
-        if staging.finish(places.path(name), name, left["folder"], left.get("root_times", ())):
+        if exchange.finish(places.path(name), name, left["folder"], left.get("root_times", ())):
             note(f"volume {name} holds the restored contents: a restore that was interrupted was finished")
     return True

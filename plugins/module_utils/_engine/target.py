@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from . import compare, grouping, mounts, nesting, quiesce, sharing, staging, survey, unstaged, volumes
+from . import compare, grouping, mounts, nesting, quiesce, roots, sharing, staging, survey, unstaged, volumes
+from .attributes import Attributes, pass_nothing_on
 from .client import Client
 from .errors import REDACTED, DrydockError, UsageError, VolumeError, redact
 from .quiesce import Limits
+from .removal import remove_leftovers
 from .safety import Safety
 
 
@@ -150,7 +152,7 @@ class Target:
             self._create()
         if self._place:
             replacing = self._outcome.entries_before > 0
-            staging.require_room(self._place, self._name, tree.allocated, tree.entries, removable=replacing)
+            roots.require_room(self._place, self._name, tree.allocated, tree.entries, removable=replacing)
         if not self._settings.check:
             self._exchange(tree, different=holds is not None)
         elif self._place and holds is None and self._holds_already(tree):
@@ -170,11 +172,11 @@ class Target:
         quiesce.require_returning(self._client, group)
         places = self._stack.enter_context(mounts.reach(self._client, [volume], settings.helper_image))
         self._place = places.path(volume.name)
-        self._marked = staging.unfinished(self._place)
+        self._marked = roots.unfinished(self._place)
         if settings.when_not_empty != "replace":
-            staging.require_finished(self._place, volume.name)
-            staging.require_empty(self._place, volume.name)
-        outcome.entries_before = len(staging.contents(self._place))
+            roots.require_finished(self._place, volume.name)
+            roots.require_empty(self._place, volume.name)
+        outcome.entries_before = len(roots.contents(self._place))
         if outcome.entries_before:
             nesting.require_nothing_mounted(self._place, volume.name)
         self._window = unstaged.Window(self._client, group, settings.limits, _go_on)
@@ -200,7 +202,7 @@ class Target:
         try:
             places = self._stack.enter_context(mounts.reach(self._client, [volume], self._settings.helper_image))
             self._place = places.path(name)
-            staging.require_empty(self._place, name)
+            roots.require_empty(self._place, name)
         except DrydockError as error:
             if volume.driver == "local":
                 raise
@@ -249,7 +251,7 @@ class Target:
 
         def fill(directory: str) -> None:
             tree.fill(directory)
-            staging.remove_leftovers(directory)
+            remove_leftovers(directory)
 
         unstaged.replace(self._place, self._name, window, fill, rooted=tree.rooted, ahead=self._save)
         self._look_back(window)
@@ -284,14 +286,14 @@ class Target:
         if not tree.may_be(survey.survey(self._place, hasty=True)):
             return False
         with tempfile.TemporaryDirectory(prefix=".drydock-check-", dir="/var/tmp") as scratch:
-            staging.pass_nothing_on(scratch)
+            pass_nothing_on(scratch)
             aside = os.path.join(scratch, "tree")
             os.mkdir(aside, 0o700)
-            staging.require_room(scratch, self._name, tree.allocated, tree.entries)
+            roots.require_room(scratch, self._name, tree.allocated, tree.entries)
             tree.fill(aside)
-            staging.remove_leftovers(aside)
+            remove_leftovers(aside)
             if not tree.rooted:
-                staging.Attributes.of(self._place).give(aside)
+                Attributes.of(self._place).give(aside)
             return not compare.differences(self._place, aside).differences
 
 
@@ -328,7 +330,7 @@ def _require_creatable(client: Client, planned: Mapping[str, Any]) -> None:
                 f"volume {target} can't be created as it was: its device {path} belongs to volume {other.name}; create "
                 f"{target} with a device of its own first; nothing was changed"
             )
-    staging.require_empty(str(path), target)
+    roots.require_empty(str(path), target)
 
 
 def _removing(client: Client, name: str) -> Callable[..., None]:

@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import journal, mounts, points, quiesce, staging, survey, volumes, writeback
+from . import journal, mounts, points, quiesce, roots, survey, volumes, writeback
+from .attributes import Attributes
 from .client import Client
 from .errors import DrydockError, VolumeError, reason
 from .quiesce import Limits
-from .staging import Attributes
+from .removal import remove, remove_leftovers
 
 KIND = "unstaged"
 
@@ -107,7 +108,7 @@ def replace(
     DrydockError: with nothing changed, or with a text that says what was lost.
     """
     with _held(root, name) as descriptor:
-        staging.require_exchanged(root, name)
+        roots.require_exchanged(root, name)
         before = Attributes.of(root)
         window.open()
         try:
@@ -119,7 +120,7 @@ def replace(
                 points.reached("all-removed")
                 with writeback.meanwhile(descriptor):
                     fill(root)
-                    staging.remove_leftovers(root)
+                    remove_leftovers(root)
                 if not rooted:
                     before.give(root)
                 points.reached("filled")
@@ -152,9 +153,9 @@ def recover(
             with _held(root, name) as descriptor:
                 _conclude(root, name, descriptor, left["times"])
             note(f"volume {name} holds the restored contents: a restore that was interrupted was finished")
-        whole = not staging.unfinished(root)
+        whole = not roots.unfinished(root)
     if not whole:
-        note(f"{staging.half(root, name)}{_still(left)}")
+        note(f"{roots.half(root, name)}{_still(left)}")
     return whole and quiesce.bring_back(client, left, limits, note)
 
 
@@ -189,7 +190,7 @@ def settle(client: Client, name: str, limits: Limits, note: Callable[[str], obje
 def _held(root: str, name: str) -> Iterator[int]:
     """A descriptor of the root, with a flock: no other restore touches it meanwhile."""
     try:
-        descriptor = staging.locked(root, name)
+        descriptor = roots.locked(root, name)
     except OSError as error:
         raise VolumeError(f"volume {name}: {root} can't be opened: {reason(error)}; nothing was changed") from error
     try:
@@ -202,15 +203,15 @@ def _begin(root: str, name: str, window: Window, before: Attributes) -> None:
     """Note that the volume isn't whole from now on. Raise DrydockError, with nothing changed, if that can't be done."""
     window.begin(name)
     points.reached("no-way-back")
-    marked = staging.unfinished(root)
+    marked = roots.unfinished(root)
     try:
-        staging.mark(root)
+        roots.mark(root)
     except OSError as error:
         if not marked:
             with contextlib.suppress(OSError):
-                os.unlink(staging.marker(root))
+                os.unlink(roots.marker(root))
                 before.give(root)
-        if marked or not staging.unfinished(root):
+        if marked or not roots.unfinished(root):
             window.complete()
         raise VolumeError(
             f"volume {name}: it can't be marked as incomplete, which comes first: {reason(error)}; nothing was removed"
@@ -223,12 +224,10 @@ def _clear(root: str, *, bare: bool) -> None:
 
     It is nobody's but root's until tar gives it its owner and mode, so that no process looks at a part of the tree.
     """
-    present = [
-        entry for entry in os.listdir(root) if entry != staging.MARKER and not staging.is_lost_found(root, entry)
-    ]
+    present = [entry for entry in os.listdir(root) if entry != roots.MARKER and not roots.is_lost_found(root, entry)]
     for start in range(0, len(present), _BATCH):
         paths = [os.path.join(root, entry) for entry in present[start : start + _BATCH]]
-        said = staging.remove(*paths)
+        said = remove(*paths)
         for path in filter(os.path.lexists, paths):
             raise OSError(errno.ENOTEMPTY, f"it can't be removed ({said})", path)
         points.reached("some-removed")
@@ -244,13 +243,13 @@ def _conclude(root: str, name: str, descriptor: int, times: Sequence[int]) -> No
     """The tree is whole: take the marker away, and give the root its ``times`` again. Raise VolumeError."""
     try:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(staging.marker(root))
+            os.unlink(roots.marker(root))
             points.reached("marker-removed")
         os.utime(root, ns=(times[0], times[1]))
         writeback.sync(descriptor)
     except OSError as error:
         raise VolumeError(
-            f"volume {name} holds the restored contents, but the marker {staging.marker(root)} can't be removed: "
+            f"volume {name} holds the restored contents, but the marker {roots.marker(root)} can't be removed: "
             f"{reason(error)}; its containers stay stopped, and the next run tries again"
         ) from error
 
@@ -261,7 +260,7 @@ def _lost(root: str, name: str, window: Window, error: BaseException, elsewhere:
     if _SHORT in why:
         why += " (No space left on device, or a quota is used up)"
     left = {"containers": [{"name": member.name} for member in window.group.members]}
-    return f"{why.replace(f'volume {name}: ', '', 1)}: {staging.half(root, name)}{_still(left)}{elsewhere}"
+    return f"{why.replace(f'volume {name}: ', '', 1)}: {roots.half(root, name)}{_still(left)}{elsewhere}"
 
 
 def _still(left: dict[str, Any]) -> str:

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from . import archive, compare, pipeline
+from .attributes import pass_nothing_on
 from .errors import IntegrityError, PipelineError, VolumeError, reason
 from .pipeline import Stage
-from .staging import pass_nothing_on, remove
+from .removal import remove
 from .stored import Stored
 
 #: What can be asked for: nothing, ``archive_readable``, or that and ``restorable``.
