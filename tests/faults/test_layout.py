@@ -110,6 +110,8 @@ def test_f05_a_device_that_vanished_is_not_made_anew(engine: Engine, modules: Mo
     (work / "data").rmdir()
     message = refused(modules, wanted)
     assert f"exists, and its device {work}/data isn't there: a disk isn't mounted" in message
+    message = refused(modules, {**wanted, "labels": {"tier": "db"}}, on_drift="recreate")
+    assert f"exists, and its device {work}/data isn't there: a disk isn't mounted" in message
     assert not (work / "data").exists()
 
 

@@ -147,6 +147,19 @@ def test_a_disk_that_holds_something_is_refused(bench: Bench, kind: str) -> None
     assert not bench.point.exists()
 
 
+def test_a_disk_that_cannot_be_read_is_no_blank_one(bench: Bench, tmp_path: pathlib.Path) -> None:
+    """wipefs and blkid find nothing on it, and say so as if it were blank."""
+    (tmp_path / "outer").mkdir()
+    with disks.mounted(tmp_path / "outer", 64) as outer:
+        with open(outer / "inner.img", "wb") as file:
+            file.truncate(320 << 20)
+        with disks.device(outer / "inner.img") as device:
+            disks.unplug(outer)
+            said = bench.refused(device=device)
+    assert f"disk {device} can't be read: Input/output error" in said
+    assert "nothing was changed" in said
+
+
 def test_the_run_before_was_cut_off(bench: Bench) -> None:
     made = bench.run(filesystem="ext4")
     bench.sh(f"umount {bench.point}")

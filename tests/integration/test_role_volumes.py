@@ -1,14 +1,16 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role volumes, by its full name in somebody else's playbook: on a host that isn't set up yet, and with mistakes.
-What it lays out is in molecule/volumes."""
+"""The role volumes, by its full name in somebody else's playbook: on a host that isn't set up yet, with mistakes, and
+after ssd_volumes. What it lays out is in molecule/volumes."""
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 import pytest
 
+from tests.support import disks
 from tests.support.engine import Engine
 from tests.support.guide import Operator
 
@@ -22,6 +24,13 @@ PLAY = """
       vars:
         volumes_list: [{name: VOLUME, storage_class: CLASS}]
         volumes_docker_host: SOCKET
+"""
+BOTH = """
+- hosts: docker_hosts
+  gather_facts: false
+  roles:
+    - role: drydock.volumes.ssd_volumes
+    - role: drydock.volumes.volumes
 """
 COMMAND = "ansible-playbook -i inventory.ini play.yml 2>&1"
 SOCKET = "unix:///var/run/docker.sock"
@@ -52,3 +61,30 @@ def test_a_class_that_is_not_there(run: Operator, engine: Engine) -> None:
     said = play(run, engine.name(), kind="fats", check=False, fails=True)
     assert "storage class fats: there is no such class; there are block" in " ".join(said.split())
     assert engine.names() == []
+
+
+def test_two_roles_with_extra_variables(run: Operator, engine: Engine, work: pathlib.Path) -> None:
+    """They win over all others, also over those that a role gives to another one."""
+    on_disk, other, gone = (engine.name() for _number in range(3))
+    with disks.mounted(work, 16, options=disks.EXT4) as disk:
+        engine.api.create_volume(gone, driver_opts={"type": "none", "o": "bind", "device": "/mnt/dead/gone"})
+        given = {
+            "ssd_volumes_require_ssd": False,
+            "ssd_volumes_disks": [{"mount_point": str(disk)}],
+            "ssd_volumes_list": [
+                {"name": on_disk, "disk": str(disk), "owner": "999"},
+                # its disk is dead, and no longer among those of the host
+                {"name": gone, "disk": "/mnt/dead", "state": "absent"},
+            ],
+            "volumes_list": [{"name": other, "owner": "1000"}],
+            "volumes_on_drift": "warn",
+        }
+        (work / "site.json").write_text(json.dumps(given))
+        run.playbook("play.yml", BOTH)
+        command = f"{COMMAND} -e @site.json"
+        assert "changed=2" in run.command(f"{command} --check")
+        assert "changed=2" in run.command(command)
+        assert engine.names() == sorted([on_disk, other])
+        assert (disk / on_disk).stat().st_uid == 999
+        assert engine.path(other).stat().st_uid == 1000
+        assert "changed=0" in run.command(command)

@@ -159,6 +159,49 @@ def test_a_device_of_another_volume(client: Client, daemon: FakeDaemon, tmp_path
     assert lay_out(client, [new, Desired.parse({"name": "other", "state": "absent"})], Settings()).failures == []
 
 
+def test_a_directory_is_never_shared_with_a_volume_that_stays(
+    client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path
+) -> None:
+    """Two databases on one directory destroy each other's files."""
+    device = {"type": "none", "o": "bind", "device": str(tmp_path)}
+    daemon.volume("v1", tmp_path, Options=device)
+    daemon.answers["POST /volumes/create"] = (201, {"Name": "v2", "Driver": "local"})
+    new = Desired.parse({"name": "v2", "device_path": str(tmp_path)})
+    moved = Desired.parse({"name": "v1", "device_path": f"{tmp_path}/elsewhere"})
+    said = f"volume v2: its device {tmp_path} is that of volume v1, which stays"
+    for on_drift in ("fail", "warn"):
+        assert said in lay_out(client, [moved, new], Settings(on_drift=on_drift)).failures[-1]["error"]
+    # the daemon refuses the removal, which comes first wherever it is in the list
+    daemon.answers["DELETE /volumes/v1"] = (409, {"message": "volume is in use"})
+    gone = Desired.parse({"name": "v1", "state": "absent"})
+    result = lay_out(client, [new, gone], Settings())
+    assert [failure["volume"] for failure in result.failures] == ["v1", "v2"]
+    assert said in result.failures[1]["error"]
+    # a container refers to it
+    daemon.answers["GET /containers/json"] = (
+        200,
+        [{"Id": "a" * 64, "Names": ["/pg"], "Mounts": [{"Type": "volume", "Name": "v1"}]}],
+    )
+    result = lay_out(client, [gone, new], Settings())
+    assert [failure["volume"] for failure in result.failures] == ["v1", "v2"]
+    assert "POST /volumes/create" not in [request for request, _query in daemon.requests]
+
+
+def test_two_volumes_change_places(client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path) -> None:
+    wanted = []
+    for name, other in (("v1", "v2"), ("v2", "v1")):
+        (tmp_path / name).mkdir()
+        daemon.volume(name, tmp_path / name, Options={"type": "none", "o": "bind", "device": str(tmp_path / name)})
+        daemon.answers[f"DELETE /volumes/{name}"] = (204, b"")
+        wanted.append(Desired.parse({"name": name, "device_path": str(tmp_path / other)}))
+    daemon.answers["POST /volumes/create"] = (201, {"Name": "v1", "Driver": "local"})
+    before = len(daemon.requests)
+    result = lay_out(client, wanted, Settings(on_drift="recreate"))
+    assert (result.failures, [one.actions for one in result.volumes]) == ([], [["remove", "create"]] * 2)
+    asked = [request for request, _query in daemon.requests[before:] if not request.startswith("GET")]
+    assert asked == ["DELETE /volumes/v2", "DELETE /volumes/v1", "POST /volumes/create", "POST /volumes/create"]
+
+
 def test_a_volume_that_its_plugin_does_not_list(client: Client, daemon: FakeDaemon) -> None:
     daemon.answers["GET /info"] = (200, {"Plugins": {"Volume": ["local", "rclone"]}})
     daemon.answers["GET /plugins"] = (200, [])

@@ -91,6 +91,12 @@ REFUSED: dict[str, tuple[Desired, Found, Policy, str]] = {
     "removed, unseen": (GONE, Found(volume("plugin"), why="down"), Policy(), "holds what nobody could see (down)"),
     "device": (wanted(driver_options=BIND), Found(), Policy(), "its device /mnt/x isn't there; mount or make it"),
     "vanished": (DISK, Found(volume(**BIND)), Policy(), "exists, and its device /mnt/x isn't there"),
+    "vanished, and drifted": (
+        wanted(device_path="/mnt/x", labels={"a": "b"}),
+        Found(volume(**BIND), holds="empty"),
+        FORCED,
+        "exists, and its device /mnt/x isn't there",
+    ),
 }
 
 
@@ -163,6 +169,7 @@ WRONG: dict[str, tuple[dict[str, t.Any], str]] = {
     "mount of a plain one": ({"require_mounted": "/mnt"}, "require_mounted is for bind volumes"),
     "mount elsewhere": ({"device_path": "/mnt/ssd2/x", "require_mounted": "/mnt/ssd"}, "which isn't above its device"),
     "name": ({"name": "a/b"}, "volume name 'a/b' can't be used"),
+    "short name": ({"name": "a"}, "volume name 'a' is too short for Docker"),
 }
 
 
@@ -177,6 +184,12 @@ def test_a_device_in_both_places_is_one() -> None:
     one = wanted(device_path="/mnt/x/", driver_options={**BIND, "o": "bind,ro"}, require_mounted="/mnt")
     assert (one.options, one.device, one.mode) == ({**BIND, "o": "bind,ro"}, "/mnt/x", None)
     assert wanted(mode="750").mode == 0o750
+
+
+def test_a_bind_volume_without_a_device_is_told_as_such() -> None:
+    one = wanted(driver_options={"type": "none", "o": "bind"}, require_mounted="/mnt")
+    with pytest.raises(UsageError, match=r"volume v1: .*device"):
+        desired.require_consistent([one])
 
 
 def test_the_list_as_a_whole() -> None:

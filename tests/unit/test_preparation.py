@@ -109,6 +109,7 @@ def test_a_disk_that_holds_anything_is_never_formatted(signature: str) -> None:
         (OURS, dataclasses.replace(EMPTY, entries=("a",)), LINE, r"holds 1 entries \(a\) that the disk would hide"),
         (OURS, EMPTY, LINE.replace("old", "another"), "mounts UUID=another at /mnt/ssd"),
         (BLANK, ABSENT, LINE.replace("UUID=old", "/dev/sdc"), "mounts /dev/sdc at /mnt/ssd"),
+        (dataclasses.replace(OURS, names=("/dev/sdb",)), EMPTY, LINE.replace("UUID=old", "/dev/sdc"), "/dev/sdc at"),
     ],
 )
 def test_what_is_in_the_way_is_refused(device: Device, point: Point, fstab: str, said: str) -> None:

@@ -99,6 +99,11 @@ def test_a_mode_that_yaml_has_read_as_a_number() -> None:
         storage.expand({"name": "v1", "storage_class": "tmpfs", "size": "1m", "mode": 0o770})
 
 
+def test_a_subpath_that_yaml_has_read_as_a_number() -> None:
+    made = storage.expand({"name": "v1", "storage_class": "fast", "subpath": 2024}, CLASSES)
+    assert made["device_path"].endswith("/2024")
+
+
 def test_an_unknown_kind() -> None:
     with pytest.raises(UsageError, match="its kind is 'disk'; kinds are plain, ssd"):
         storage.expand({"name": "v1", "storage_class": "x"}, {"x": {"kind": "disk"}})

@@ -15,6 +15,8 @@ from . import kinds, names
 from .errors import UsageError
 
 _MODE = re.compile(r"[0-7]{3,4}")
+# Of the names of volumes that Docker itself makes: moby, volume/local.
+_SHORTEST = 2
 
 
 @dataclass(frozen=True)
@@ -75,10 +77,13 @@ class Desired:
 
     @property
     def device(self) -> str | None:
-        """The directory that it shows, of a bind volume."""
-        return os.path.normpath(self.options["device"]) if self.kind == kinds.BIND else None
+        """The directory that it shows, of a bind volume, if that is given."""
+        device = self.options.get("device") if self.kind == kinds.BIND else None
+        return os.path.normpath(device) if device else None
 
     def _require_fitting(self) -> None:
+        if len(self.name) < _SHORTEST and self.driver == "local":
+            raise UsageError(f"volume name {self.name!r} is too short for Docker, which wants {_SHORTEST} characters")
         if self.device_path is not None and self.device != self.device_path:
             raise UsageError(
                 f"volume {self.name}: device_path is {self.device_path}, and the driver's options aren't those of a "
@@ -92,7 +97,7 @@ class Desired:
             raise UsageError(
                 f"volume {self.name}: require_mounted is for bind volumes, and it has no directory to show"
             )
-        if self.require_mounted is not None and not within(str(self.device), self.require_mounted):
+        if self.require_mounted and self.device and not within(self.device, self.require_mounted):
             raise UsageError(
                 f"volume {self.name}: require_mounted is {self.require_mounted}, which isn't above its device "
                 f"{self.device}"

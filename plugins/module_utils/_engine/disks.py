@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -17,6 +18,8 @@ from .errors import DiskError, reason
 
 # blkid(8): nothing was found
 _NOTHING = 2
+# Bytes at the beginning and at the end of a disk, in which signatures are.
+_ENDS = 1 << 20
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -26,7 +29,8 @@ class Device:
 
     ``signatures`` are the types of all that says what the device holds: file systems, partition tables, RAID, LVM,
     LUKS. ``kind``, ``uuid`` and ``label`` are those of a file system. ``uses`` say in words who uses it now.
-    ``rotational`` is None where the kernel doesn't tell.
+    ``rotational`` is None where the kernel doesn't tell. ``names`` are those that fstab may have for it, beside the
+    file system's.
     """
 
     path: str
@@ -38,6 +42,7 @@ class Device:
     label: str = ""
     uses: tuple[str, ...] = ()
     rotational: bool | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,13 +80,14 @@ def look(path: str) -> Device:
     return Device(
         path,
         number,
-        _size(path, real),
+        _read_through(path, real),
         signatures,
         found.get("TYPE", ""),
         found.get("UUID", ""),
         found.get("LABEL", ""),
         tuple(_uses(real, number)),
         rotational(number),
+        tuple(_aliases(real)),
     )
 
 
@@ -105,7 +111,9 @@ def point(path: str) -> Point:
     mounted = _mounted(path)
     if mounted is not None:
         number, kind = mounted
-        return Point(path, "directory", (), number, kind, number == os.stat("/").st_dev, _covered_immutable(path))
+        root = _mounted("/")
+        on_root = root is not None and number == root[0]  # btrfs has other numbers for stat(2)
+        return Point(path, "directory", (), number, kind, on_root, _covered_immutable(path))
     try:
         facts = os.lstat(path)
     except FileNotFoundError:
@@ -138,15 +146,27 @@ def _asked(path: str, real: str, program: str, *options: str) -> str:
     return done.stdout
 
 
-def _size(path: str, real: str) -> int:
+def _read_through(path: str, real: str) -> int:
+    """The size. Its beginning and its end must be readable: wipefs and blkid take what they can't read for blank."""
     try:
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return os.lseek(descriptor, 0, os.SEEK_END)
+            size = os.lseek(descriptor, 0, os.SEEK_END)
+            for start in {0, max(0, size - _ENDS)}:
+                os.pread(descriptor, min(_ENDS, size), start)
+            return size
         finally:
             os.close(descriptor)
     except OSError as error:
         raise DiskError(f"disk {path} can't be read: {reason(error)}; see to it; nothing was changed") from error
+
+
+def _aliases(real: str) -> list[str]:
+    """The paths of a device, and the tags of fstab(5) for some of them."""
+    links = sorted(glob.glob("/dev/disk/by-*/*") + glob.glob("/dev/mapper/*"))
+    paths = [real, *(link for link in links if os.path.realpath(link) == real)]
+    part = "/dev/disk/by-partuuid/"
+    return paths + [f"PARTUUID={path[len(part) :]}" for path in paths if path.startswith(part)]
 
 
 def _uses(real: str, number: int) -> list[str]:
@@ -196,14 +216,20 @@ def _mountinfo() -> list[tuple[str, str, str]]:
 
 
 def _immutable(path: str) -> bool | None:
-    """Whether a directory has the attribute; None where its file system has no such thing."""
-    done = _attributes([tools.need("lsattr", "e2fsprogs"), "-d", "--", path])
+    """Whether a directory has the attribute; None where its file system has no such thing. False if nobody can tell."""
+    program = tools.find("lsattr")
+    if program is None:
+        return False
+    done = _attributes([program, "-d", "--", path])
     return None if done.returncode != 0 else "i" in done.stdout.split(" ")[0]
 
 
 def _covered_immutable(path: str) -> bool | None:
     """The same for the directory that a mount covers, seen from a mount namespace in which it doesn't."""
-    done = uncovered(path, [tools.need("lsattr", "e2fsprogs"), "-d", "--", path])
+    program = tools.find("lsattr")
+    if program is None:
+        return False
+    done = uncovered(path, [program, "-d", "--", path])
     return None if done.returncode != 0 else "i" in done.stdout.split(" ")[0]
 
 

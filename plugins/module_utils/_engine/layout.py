@@ -1,14 +1,17 @@
 # Copyright: (c) 2026, drydock.volumes contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lay the volumes of a host out: look at all of them, decide with plan.plan, do what it says."""
+"""Lay the volumes of a host out: look at all of them, decide with plan.plan, do what it says.
+
+A volume that is to have the directory of another one that goes is made after that one is gone.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -123,7 +126,8 @@ class _One:
 
 def lay_out(client: Client, wanted: Sequence[Desired], settings: Settings) -> Result:
     """Have the host's volumes be as they are wanted. What the daemon knows is read in one request for all volumes, one
-    for all containers if any volume is to go, and two for its drivers if a plugin is asked for.
+    for all containers if any volume is to go, and two for its drivers if a plugin is asked for; where plugins are, one
+    more for each volume that isn't listed, since some don't list all that they have.
 
     Raise DrydockError, with nothing changed, for what concerns all of them. One volume's error doesn't stop the others;
     it is in the result.
@@ -151,12 +155,39 @@ def lay_out(client: Client, wanted: Sequence[Desired], settings: Settings) -> Re
                 raise VolumeError(f"{error}{_NOTHING}") from error
             looked.append(one)
     _plan(client, looked, settings, result)
-    for one in looked:
-        if one.plan is not None:
-            with result.noting(one.wanted.name):
-                _require_own_device(one, known, wanted)
-                _Doing(client, one, one.plan, settings, result).all()
+    _do(client, looked, _by_device(known), settings, result)
     return result
+
+
+def _do(
+    client: Client, looked: Sequence[_One], shown: Mapping[str, Sequence[str]], settings: Settings, result: Result
+) -> None:
+    """Do what is planned for each: first remove those whose directory another one is to get. ``shown`` are the names
+    of the present volumes by the directory that they show."""
+    all_of = {
+        one.wanted.name: _Doing(client, one, one.plan, settings, result) for one in looked if one.plan is not None
+    }
+    failed = set()
+
+    def attempt(name: str, action: Callable[[], None]) -> None:
+        with result.noting(name):
+            failed.add(name)
+            action()
+            failed.discard(name)
+
+    in_the_way = {name: _in_the_way(doing.one, shown) for name, doing in all_of.items()}
+    for name in dict.fromkeys(other for others in in_the_way.values() for other in others):
+        if name in all_of:
+            attempt(name, all_of[name].removal)
+    for name, doing in all_of.items():
+        if name in failed:
+            continue
+        staying = [
+            other for other in in_the_way[name] if other not in all_of or REMOVE not in all_of[other].one.laid.actions
+        ]
+        with result.noting(name):
+            _require_own_device(doing.one, staying)
+            doing.all()
 
 
 def _known(client: Client, wanted: Sequence[Desired]) -> dict[str, dict[str, Any]]:
@@ -180,18 +211,30 @@ def _known(client: Client, wanted: Sequence[Desired]) -> dict[str, dict[str, Any
     return known
 
 
-def _require_own_device(one: _One, known: Mapping[str, dict[str, Any]], wanted: Sequence[Desired]) -> None:
-    """Raise VolumeError if a volume is to be created on a directory that another one shows, and goes on to."""
-    device, plan = one.wanted.device, one.plan
-    if device is None or plan is None or CREATE not in plan.actions:
-        return
-    told_apart = {other.name for other in wanted}
-    for other in map(Volume.from_api, known.values()):
-        shows = (
-            os.path.normpath(other.options.get("device", "")) if volumes.is_bind(other.driver, other.options) else ""
+def _by_device(known: Mapping[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """The names of the volumes by the directory that they show."""
+    found: dict[str, list[str]] = {}
+    for volume in map(Volume.from_api, known.values()):
+        device = volume.options.get("device", "")
+        if device and volumes.is_bind(volume.driver, volume.options):
+            found.setdefault(os.path.normpath(device), []).append(volume.name)
+    return found
+
+
+def _in_the_way(one: _One, shown: Mapping[str, Sequence[str]]) -> list[str]:
+    """The other volumes that show the directory on which one is to be created."""
+    if one.plan is None or CREATE not in one.plan.actions:
+        return []
+    return [name for name in shown.get(one.wanted.device or "", ()) if name != one.wanted.name]
+
+
+def _require_own_device(one: _One, staying: Sequence[str]) -> None:
+    """Raise VolumeError if a volume is to be created on a directory that others show, and go on to."""
+    if staying:
+        raise VolumeError(
+            f"its device {one.wanted.device} is that of volume {staying[0]}, which stays: give it another one, or have "
+            f"that volume removed{_NOTHING}"
         )
-        if shows == device and other.name not in told_apart:
-            raise VolumeError(f"its device {device} is that of volume {other.name}; give it another one{_NOTHING}")
 
 
 def _look(client: Client, one: _One, table: Sequence[str]) -> None:
@@ -266,31 +309,40 @@ class _Doing:
     """What is planned for one volume, done one after the other; in check mode, only noted as done."""
 
     def __init__(self, client: Client, one: _One, plan: Plan, settings: Settings, result: Result) -> None:
+        self.one = one
         self._client = client
-        self._one = one
         self._plan = plan
         self._settings = settings
         self._result = result
 
+    def removal(self) -> None:
+        """Do what there is to do up to the volume's removal, if it is to go. Raise DrydockError that says what is
+        left."""
+        actions = self._plan.actions
+        if REMOVE in actions:
+            self._through(actions[: actions.index(REMOVE) + 1])
+
     def all(self) -> None:
-        """Do it. Raise DrydockError that says what is left."""
-        one, laid = self._one, self._one.laid
+        """Do all that isn't done yet. Raise DrydockError that says what is left."""
+        one = self.one
+        self._through(self._plan.actions[len(one.laid.actions) :])
+        one.laid.after = planning.after(one.wanted, one.ownership, one.found, self._plan)
+
+    def _through(self, actions: Sequence[str]) -> None:
+        laid = self.one.laid
         steps = {BACK_UP: self._back_up, REMOVE: self._remove, MAKE: self._make, CREATE: self._create, GIVE: self._give}
-        for action in self._plan.actions:
+        for action in actions:
             try:
                 steps[action]()
             except DrydockError as error:
-                left = "" if "; nothing was " in str(error) and not self._one.laid.changed else self._left()
+                left = "" if "; nothing was " in str(error) and not laid.changed else self._left()
                 raise VolumeError(f"{error}{left}") from error
             laid.actions.append(action)
             points.reached(f"layout {action}")
-        if REMOVE in laid.actions:
-            laid.kept = self._plan.kept
-        laid.after = planning.after(one.wanted, one.ownership, one.found, self._plan)
 
     def _left(self) -> str:
         """What was done of it, for an error."""
-        laid = self._one.laid
+        laid = self.one.laid
         if not laid.changed:
             return _NOTHING if laid.backup is None else f"; its backup {laid.backup['path']} is kept"
         done = f"; done before that: {', '.join(laid.actions)}"
@@ -301,25 +353,26 @@ class _Doing:
         return done
 
     def _back_up(self) -> None:
-        settings, name = self._settings, self._one.wanted.name
+        settings, name = self._settings, self.one.wanted.name
         if settings.safety is None:
             raise VolumeError("there is no repository to back it up to; give backup_to; nothing was changed")
-        self._one.laid.backup, warnings = settings.safety.take(
+        self.one.laid.backup, warnings = settings.safety.take(
             self._client, name, settings.limits, settings.helper_image
         )
         self._result.warnings += [warning for warning in warnings if warning not in self._result.warnings]
 
     def _remove(self) -> None:
         if not self._settings.check:
-            self._client.remove_volume(self._one.wanted.name)
-        self._one.laid.present = False
+            self._client.remove_volume(self.one.wanted.name)
+        laid = self.one.laid
+        laid.present, laid.kept, laid.after = False, self._plan.kept, planning.shown(None, None)
 
     def _make(self) -> None:
         if not self._settings.check:
-            directories.make(str(self._one.wanted.device), self._one.points, self._one.ownership)
+            directories.make(str(self.one.wanted.device), self.one.points, self.one.ownership)
 
     def _create(self) -> None:
-        one, wanted = self._one, self._one.wanted
+        one, wanted = self.one, self.one.wanted
         if not self._settings.check:
             made = self._client.create_volume(
                 wanted.name, wanted.driver, dict(wanted.options), dict(wanted.labels or {})
@@ -330,7 +383,7 @@ class _Doing:
         one.laid.present = True
 
     def _give(self) -> None:
-        one = self._one
+        one = self.one
         if self._settings.check:
             return
         if one.wanted.device is not None:

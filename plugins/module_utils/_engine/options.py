@@ -16,6 +16,7 @@ from typing import Any
 
 from .client import DEFAULT_SOCKET, Client, Connection
 from .encryption import EXTENSIONS
+from .errors import UsageError
 from .quiesce import Limits
 from .repositories import Repository, open_repository
 from .safety import Safety
@@ -158,9 +159,13 @@ def limits(params: Mapping[str, Any]) -> Limits:
 
 
 def texts(options: Mapping[str, Any] | None) -> dict[str, str] | None:
-    """Options as Docker has them: YAML's and JSON's numbers and truth values become text."""
+    """Options as Docker has them: YAML's and JSON's numbers and truth values become text. Raise UsageError for one
+    without a value, of which YAML makes a null."""
     if options is None:
         return None
+    empty = [key for key, value in options.items() if value is None]
+    if empty:
+        raise UsageError(f'{empty[0]} has no value; give it one, or "" for an empty one; nothing was changed')
     return {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in options.items()}
 
 

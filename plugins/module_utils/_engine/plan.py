@@ -91,7 +91,8 @@ def plan(wanted: Desired, ownership: Ownership, found: Found, policy: Policy) ->
             return made  # its root isn't the one that is wanted, and it stays so
     creates = found.volume is None or REMOVE in made.actions
     if wanted.kind == kinds.BIND:
-        _directory(wanted, ownership, found, policy, made, creates=creates)
+        shows = found.volume is not None and not drift.displaced(wanted, found.volume)
+        _directory(wanted, ownership, found, policy, made, shows=shows)
     if creates:
         made.actions.append(CREATE)
     if wanted.kind == kinds.PLAIN and wanted.root_asked:
@@ -140,10 +141,8 @@ def _drifted(wanted: Desired, volume: Volume, found: Found, policy: Policy, made
     made.actions.append(REMOVE)
 
 
-def _directory(
-    wanted: Desired, ownership: Ownership, found: Found, policy: Policy, made: Plan, *, creates: bool
-) -> None:
-    """The directory that a bind volume shows."""
+def _directory(wanted: Desired, ownership: Ownership, found: Found, policy: Policy, made: Plan, *, shows: bool) -> None:
+    """The directory that a bind volume is to show; whether the present volume ``shows`` the same one."""
     if found.root is not None:
         _ownership(wanted, ownership, found.root, policy, made)
         return
@@ -152,7 +151,7 @@ def _directory(
             f"volume {wanted.name}: its device {wanted.device} isn't there; mount or make it, or have it made with "
             "device_path; nothing was changed"
         )
-    if not creates:
+    if shows:
         raise VolumeError(
             f"volume {wanted.name} exists, and its device {wanted.device} isn't there: a disk isn't mounted, or "
             "somebody removed the directory; mount the disk, or restore the directory, or make an empty one if that "

@@ -193,7 +193,7 @@ def _line(wanted: Wanted, device: Device, current: Entry | None, entry: Entry) -
     """Whether the line of fstab must be written."""
     if current is None:
         return True
-    if current.source not in (entry.source, f"LABEL={wanted.label}", device.path):
+    if current.source.replace('"', "") not in (entry.source, f"LABEL={wanted.label}", device.path, *device.names):
         raise DiskError(
             f"/etc/fstab mounts {current.source} at {wanted.mount_point}, which isn't disk {device.path}; remove that "
             f"line, or name another mount point; {_UNTOUCHED}"

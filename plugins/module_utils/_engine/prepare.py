@@ -45,6 +45,8 @@ def prepare(wanted: Wanted, check: bool) -> Result:
     Raise DiskError or UsageError where that can't be or mustn't be.
     """
     preparation.validate(wanted)
+    if os.geteuid() != 0:
+        raise DiskError("disks are looked at and prepared by root only; set become: true; nothing was changed")
     real = os.path.realpath(wanted.mount_point)
     if real != wanted.mount_point:
         raise DiskError(f"mount_point {wanted.mount_point} leads through a symbolic link; give {real}")
@@ -106,6 +108,7 @@ def _protect(wanted: Wanted, _planned: Plan, result: Result) -> None:
     command = [tools.need("chattr", "e2fsprogs"), "+i", "--", wanted.mount_point]
     done = disks.uncovered(wanted.mount_point, command)
     if done.returncode != 0:
+        result.steps = tuple(step for step in result.steps if step != preparation.PROTECT)
         result.warnings.append(
             f"{wanted.mount_point} can't be made immutable ({done.stderr.strip()}); while the disk isn't mounted "
             "there, what is written there lands below it"

@@ -71,8 +71,10 @@ def expand(volume: Mapping[str, Any], classes: Mapping[str, Mapping[str, Any]] |
     missing = [key for key in _NEEDS.get(kind, ()) if not given.get(key)]
     if missing:
         raise UsageError(f"{what}: {', '.join(missing)} is missing; give it to the class, or to the volume")
-    if "subpath" in given and (not _SUBPATH.fullmatch(given["subpath"]) or ".." in given["subpath"].split("/")):
-        raise UsageError(f"{what}: subpath is {given['subpath']!r}; give a relative path without '..'")
+    if "subpath" in given:
+        given["subpath"] = subpath = str(given["subpath"])  # YAML makes numbers of years
+        if not _SUBPATH.fullmatch(subpath) or ".." in subpath.split("/"):
+            raise UsageError(f"{what}: subpath is {subpath!r}; give a relative path without '..'")
     return _MADE[kind](common, given)
 
 

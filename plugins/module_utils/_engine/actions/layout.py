@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import options
 from ..desired import Desired
+from ..errors import UsageError
 from ..layout import Result, Settings, lay_out
 from ..options import Report, Spec
 
@@ -70,7 +71,10 @@ def settings(params: Mapping[str, Any], *, check: bool) -> Settings:
 
 def _desired(volume: Mapping[str, Any]) -> Desired:
     """A volume of the list as the engine takes it."""
-    texts = {key: options.texts(volume[key]) for key in ("driver_options", "labels")}
+    try:
+        texts = {key: options.texts(volume[key]) for key in ("driver_options", "labels")}
+    except UsageError as error:
+        raise UsageError(f"volume {volume['name']}: {error}") from error
     return Desired.parse({**volume, **texts})
 
 
