@@ -93,9 +93,11 @@ options:
       - What to do with a volume that exists and has another driver, other options or labels, or whose root has another
         owner, group or mode and isn't empty.
       - V(fail) leaves it, and fails the task. V(warn) leaves it, and warns.
-      - With V(recreate) it is removed and created again, and owner, group and mode are set. That is done without a
-        further word only if no container refers to it, and it is empty or the new one shows the same device. Else see
-        O(recreate_with_data). A volume that a container refers to is never recreated. Remove the container first.
+      - With V(recreate) it is removed and created again. That is done without a further word only if no container
+        refers to it, and it is empty or the new one shows the same device. Else see O(recreate_with_data). A volume
+        that a container refers to is never recreated. Remove the container first.
+      - With V(recreate), the owner, group and mode of a root that holds data are set as well, also while containers use
+        it.
       - The owner, group and mode of an empty root are set with all of them.
     type: str
     choices: [fail, warn, recreate]
@@ -215,7 +217,7 @@ EXAMPLES = r"""
         on_drift: recreate
         recreate_with_data: true
         backup_to:
-      repository: /var/backups/volumes
+          repository: /var/backups/volumes
       register: moved
 
     - name: Restore what it held
