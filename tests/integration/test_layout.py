@@ -257,8 +257,8 @@ def test_what_containers_refer_to_stays(engine: Engine, modules: Modules) -> Non
     drifted = [{"name": volume, "labels": {"a": "b"}} for volume in volumes]
     recreation = refused(modules, *drifted, on_drift="recreate")
     for volume, container in zip(volumes, names, strict=True):
-        assert f"volume {volume} isn't removed: containers refer to it ({container})" in removal
-        assert f"volume {volume} isn't recreated: containers refer to it ({container})" in recreation
+        assert f"volume {volume} isn't removed: containers or services refer to it ({container})" in removal
+        assert f"volume {volume} isn't recreated: containers or services refer to it ({container})" in recreation
     assert engine.names() == sorted([running, stopped, by_path])
 
 

@@ -220,4 +220,20 @@ def test_the_reads_are_as_many_for_a_hundred(client: Client, daemon: FakeDaemon,
     before = len(daemon.requests)
     assert lay_out(client, wanted, Settings(check=True)).failures == []
     asked = [request for request, _query in daemon.requests[before:]]
-    assert asked == ["GET /volumes", "GET /containers/json"]
+    assert asked == ["GET /volumes", "GET /containers/json", "GET /info"]
+
+
+def test_f51_a_service_that_runs_nothing_just_now(client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path) -> None:
+    daemon.volume("v1", tmp_path)
+    daemon.answers["GET /info"] = (200, {"Swarm": {"LocalNodeState": "active", "ControlAvailable": True}})
+    mount = {"Type": "volume", "Source": "v1"}
+    service = {"Spec": {"Name": "web", "Mode": {"Replicated": {"Replicas": 0}}}}
+    service["Spec"]["TaskTemplate"] = {"ContainerSpec": {"Mounts": [mount]}}
+    daemon.answers["GET /services"] = (200, [service])
+    gone = [Desired.parse({"name": "v1", "state": "absent"})]
+    (failure,) = lay_out(client, gone, Settings(remove_with_data=True)).failures
+    assert "volume v1 isn't removed: containers or services refer to it (service web (0 replicas))" in failure["error"]
+    # a worker doesn't know
+    daemon.answers["GET /info"] = (200, {"Swarm": {"LocalNodeState": "active", "ControlAvailable": False}})
+    result = lay_out(client, gone, Settings(remove_with_data=True, check=True))
+    assert "only managers know which volumes the services use" in result.warnings[0]

@@ -77,7 +77,12 @@ def test_actions(one: Desired, found: Found, policy: Policy, actions: list[str])
 
 REFUSED: dict[str, tuple[Desired, Found, Policy, str]] = {
     "drift": (LABELLED, Found(volume()), Policy(), "labels.a is not set, not 'b'; Docker can't change that"),
-    "used": (LABELLED, Found(volume(), users=["pg"]), FORCED, "isn't recreated: containers refer to it (pg)"),
+    "used": (
+        LABELLED,
+        Found(volume(), users=["pg"]),
+        FORCED,
+        "isn't recreated: containers or services refer to it (pg)",
+    ),
     "used, to be removed": (GONE, Found(volume(), users=["pg"]), Policy(remove_with_data=True), "isn't removed"),
     "data": (LABELLED, Found(volume(), holds="data"), AGAIN, "it holds data, which would be lost"),
     "unseen": (LABELLED, Found(volume(), why="why"), AGAIN, "it holds what nobody could see (why)"),

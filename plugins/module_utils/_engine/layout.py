@@ -24,7 +24,9 @@ from .directories import Ownership, Root
 from .errors import DrydockError, NoAnswerError, UsageError, VolumeError
 from .plan import BACK_UP, CREATE, GIVE, MAKE, REMOVE, Found, Plan, Policy
 from .quiesce import Limits
+from .references import references
 from .safety import Safety
+from .snapshot import Snapshot, services_of
 from .volumes import Volume
 
 _NOTHING = "; nothing was changed"
@@ -126,8 +128,8 @@ class _One:
 
 def lay_out(client: Client, wanted: Sequence[Desired], settings: Settings) -> Result:
     """Have the host's volumes be as they are wanted. What the daemon knows is read in one request for all volumes, one
-    for all containers if any volume is to go, and two for its drivers if a plugin is asked for; where plugins are, one
-    more for each volume that isn't listed, since some don't list all that they have.
+    for all containers and one or two for a swarm's services if any volume is to go, and two for its drivers if a plugin
+    is asked for; where plugins are, one more for each volume that isn't listed, since some don't list all they have.
 
     Raise DrydockError, with nothing changed, for what concerns all of them. One volume's error doesn't stop the others;
     it is in the result.
@@ -266,7 +268,10 @@ def _plan(client: Client, looked: Sequence[_One], settings: Settings, result: Re
     """Decide what is to be done about each of them. Those that may go are looked into."""
     going = [one for one in looked if planning.goes(one.wanted, one.volume, settings.policy)]
     containers = client.all_containers() if going else []
-    users = {one.wanted.name: _users(one.volume, containers) for one in going if one.volume}
+    services, blind = services_of(client, client.information().get("Swarm") or {}) if going else ([], None)
+    if blind:
+        result.warnings.append(f"{blind}; see that none uses the volumes that are removed")
+    users = {one.wanted.name: _users(one.volume, containers, services) for one in going if one.volume}
     inside = [
         one.volume
         for one in going
@@ -288,11 +293,15 @@ def _plan(client: Client, looked: Sequence[_One], settings: Settings, result: Re
             result.warnings += one.plan.warnings
 
 
-def _users(volume: Volume, containers: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The containers in any state that have the volume, by its name or by the path that Docker has it at."""
+def _users(volume: Volume, containers: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The containers in any state that have the volume, by its name or by the path that Docker has it at, and a swarm's
+    services, which may have none just now."""
     # not its device: other volumes and containers may show that, and it stays
     without = Volume(volume.name, volume.driver, {}, {}, volume.scope, volume.mountpoint)
-    return sorted(grouping.name_of(one) for one in containers if grouping.refers(one, without))
+    serving = references(Snapshot("", {volume.name: without}, containers=(), services=services))
+    return sorted(grouping.name_of(one) for one in containers if grouping.refers(one, without)) + [
+        str(one) for one in serving.get(volume.name, ()) if one.kind == "service"
+    ]
 
 
 def _holds(client: Client, volume: Volume, places: mounts.Places) -> tuple[str | None, str]:

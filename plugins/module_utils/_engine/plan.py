@@ -36,8 +36,8 @@ class Policy:
 @dataclass(frozen=True)
 class Found:
     """What is there: the ``volume`` or None; the ``root`` of the volume as it is to be, or None if there is no such
-    directory; the containers that refer to it; and what the volume ``holds``, None if that isn't known, and then
-    ``why``."""
+    directory; the containers and services that refer to it; and what the volume ``holds``, None if that isn't known,
+    and then ``why``."""
 
     volume: Volume | None = None
     root: Root | None = None
@@ -182,8 +182,8 @@ def _ownership(wanted: Desired, ownership: Ownership, root: Root, policy: Policy
 def _require_unused(wanted: Desired, found: Found, done: str) -> None:
     if found.users:
         raise VolumeError(
-            f"volume {wanted.name} isn't {done}: containers refer to it ({', '.join(found.users)}), running or not; "
-            "remove them first; nothing was changed"
+            f"volume {wanted.name} isn't {done}: containers or services refer to it ({', '.join(found.users)}), "
+            "running or not; remove them first; nothing was changed"
         )
 
 

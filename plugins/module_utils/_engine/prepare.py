@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 import uuid
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -20,6 +21,8 @@ from .errors import DiskError, DrydockError, reason
 from .preparation import Plan, Wanted
 
 _FOLDER = "disks"
+# Seconds that udev may take for one device.
+_UDEV = 30
 _PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
 # What looks at a whole file system and changes nothing.
 _CHECKERS = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"]}
@@ -127,9 +130,24 @@ def _format(wanted: Wanted, planned: Plan, _result: Result) -> None:
     finally:
         os.close(descriptor)
     _forget(device)
+    _await_udev(device, planned.uuid)
     made = disks.look(device)
     if (made.kind, made.uuid) != (kind, planned.uuid):
         raise DiskError(f"mkfs.{kind} has made something else than asked for ({made.kind} {made.uuid})")
+
+
+def _await_udev(device: str, made: str) -> None:
+    """Wait until udev knows the file system, where udev runs.
+
+    Before that, systemd takes the device that fstab names for one that isn't plugged in, and unmounts it again.
+    """
+    program = tools.find("udevadm")
+    if program is None or not os.path.exists("/run/udev/control"):
+        return
+    _run([program, "trigger", "--action=change", "--settle", os.path.realpath(device)])
+    deadline = time.monotonic() + _UDEV
+    while not os.path.exists(f"/dev/disk/by-uuid/{made}") and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def _check(wanted: Wanted, _planned: Plan, _result: Result) -> None:

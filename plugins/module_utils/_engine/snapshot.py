@@ -67,7 +67,7 @@ def _with_users(
     client: Client, known: Mapping[str, dict[str, Any]], daemon: str, swarm: Mapping[str, Any], notes: tuple[str, ...]
 ) -> Snapshot:
     # volumes first: who takes a volume between the two requests is seen by the second one
-    services, blind = _services(client, swarm)
+    services, blind = services_of(client, swarm)
     containers = client.all_containers()
     real: Mapping[str, str] = {}
     mounted: frozenset[str] = frozenset()
@@ -93,8 +93,9 @@ def _with_users(
     )
 
 
-def _services(client: Client, swarm: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
-    """The services of the swarm that this engine is in, and why they can't be known."""
+def services_of(client: Client, swarm: Mapping[str, Any]) -> tuple[list[dict[str, Any]], str | None]:
+    """The services of the swarm that this engine is in, and why they can't be known, or None. ``swarm`` is what the
+    daemon's information says of it."""
     if (swarm.get("LocalNodeState") or "") in _NO_SWARM:
         return [], None
     if not swarm.get("ControlAvailable"):
