@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import collections.abc as c
+import contextlib
+import fcntl
 import os
 import pathlib
 import random
@@ -21,12 +24,15 @@ from tests.support.processes import children, wait_for
 
 RESTORE = "docker_volume_restore"
 ENGINE = CHECKOUT / "plugins" / "module_utils" / "_engine"
+#: Those of an exchange that is undone are in tests/unit/test_staging.py.
+UNDOING = {"back-out", "back-unmarked", "one-back"}
 POINTS = sorted(
     {
         point
         for file in ("staging.py", "exchange.py")
         for point in re.findall(r'reached\("(.+?)"\)', (ENGINE / file).read_text())
     }
+    - UNDOING
 )
 ROUNDS = 50
 
@@ -136,6 +142,60 @@ def test_f12_killed_at_a_named_point(
     target = engine.volume()
     modules.restore(target, source_volume=case.volume, repository=str(work / "other"))
     assert records.differences(case.new, records.record(engine.path(target))) == []
+
+
+@contextlib.contextmanager
+def _locked(path: pathlib.Path) -> c.Iterator[None]:
+    """A directory as a restore that is under way has it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _name(engine: Engine, container: str) -> str:
+    return str(engine.api.inspect_container(container)["Name"]).lstrip("/")
+
+
+def test_f12_no_container_sees_a_volume_that_holds_a_part_of_each(
+    case: Case, engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    """The exchange can't be finished yet: somebody has the volume's lock."""
+    container = engine.run(case.volume)
+    process = modules.start(RESTORE, environment={"DRYDOCK_TEST_KILL_AT": "one-out"}, **case.options())
+    process.communicate(timeout=120)
+    spare, other = engine.volume(), str(work / "other")
+    with _locked(case.path):
+        warned = str(modules.backup(spare, repository=other)["warnings"])
+        assert "another restore writes to it right now" in warned
+        assert f"{_name(engine, container)} stay stopped until volume {case.volume} is whole" in warned
+        assert engine.state(container) == "exited"
+    modules.backup(spare, repository=other)
+    assert engine.state(container) == "running"
+    assert case.holds() == "new"
+
+
+def test_f14_a_container_that_starts_while_the_files_are_extracted(
+    case: Case, engine: Engine, modules: Modules
+) -> None:
+    """compose up in the middle of a restore: the tree isn't exchanged under it."""
+    (case.path / "large").write_bytes(os.urandom(64 << 20))
+    modules.backup(case.volume, repository=case.repository)
+    case.make_old()
+    container = engine.run(case.volume, start=False)
+    process = modules.start(RESTORE, **case.options())
+    wait_for(lambda: list(case.path.glob(".drydock-staging-*/new/*")) != [], "the extraction")
+    os.kill(process.pid, signal.SIGSTOP)
+    engine.api.start(container)
+    os.kill(process.pid, signal.SIGCONT)
+    answer = modules.finish(process)
+    assert answer["failed"], answer
+    assert f"is used by containers that were started meanwhile ({_name(engine, container)})" in answer["msg"]
+    assert "nothing was changed" in answer["msg"]
+    assert case.holds() == "old"
+    assert engine.state(container) == "running"
 
 
 def test_f12_killed_at_any_instant(case: Case, engine: Engine, modules: Modules, work: pathlib.Path) -> None:

@@ -202,7 +202,7 @@ def _a_dangling_link(state: pathlib.Path) -> None:
 @pytest.mark.parametrize("obstacle", [_in_place_of_the_state, _in_place_of_the_folder, _a_dangling_link])
 def test_without_a_directory_nothing_must_be_begun(folder: pathlib.Path, obstacle: c.Callable[..., None]) -> None:
     obstacle(folder.parent)
-    with pytest.raises(StateError, match=f"the journal in {folder} can't be written: .*; nothing was stopped$"):
+    with pytest.raises(StateError, match=f"the journal in {folder} can't be written: .*; nothing was begun$"):
         journal.write(UNDO)
 
 
@@ -211,7 +211,7 @@ def test_a_directory_that_may_not_be_changed(folder: pathlib.Path) -> None:
     kept = journal.write(UNDO)
     subprocess.run(["chattr", "+i", folder], check=True)
     try:
-        with pytest.raises(StateError, match="can't be written: Operation not permitted; nothing was stopped"):
+        with pytest.raises(StateError, match="can't be written: Operation not permitted; nothing was begun"):
             journal.write(UNDO)
         with pytest.raises(StateError, match=f"entry {kept.path} can't be removed: Operation not permitted"):
             kept.remove()
@@ -241,7 +241,7 @@ def test_a_file_system_that_is_read_only(tmp_path: pathlib.Path, monkeypatch: py
 
 
 def test_f01_a_full_disk_leaves_nothing(folder: pathlib.Path) -> None:
-    with file_size_limit(10), pytest.raises(StateError, match="can't be written: File too large; nothing was stopped"):
+    with file_size_limit(10), pytest.raises(StateError, match="can't be written: File too large; nothing was begun"):
         journal.write(UNDO)
     assert os.listdir(folder) == []
     journal.write(UNDO).remove()
@@ -273,7 +273,7 @@ def test_an_error_of_the_disk_after_the_rename_leaves_nothing_to_undo(
 
     with monkeypatch.context() as patch:
         patch.setattr(journal.publication, "sync", fail)
-        with pytest.raises(StateError, match="can't be written: Input/output error; nothing was stopped"):
+        with pytest.raises(StateError, match="can't be written: Input/output error; nothing was begun"):
             journal.write(UNDO)
     assert journal.abandoned() == ([], [])
     assert os.listdir(folder) == []

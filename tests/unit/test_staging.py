@@ -7,11 +7,12 @@ from __future__ import annotations
 import collections.abc as c
 import os
 import pathlib
+import signal
 import stat
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import rename, roots, staging
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import exchange, points, rename, roots, staging
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
 from tests.support import records, trees
 from tests.unit.helpers import ENGINE, needs_root, python, umask
@@ -319,3 +320,78 @@ except KeyboardInterrupt:
 """
     assert python(code, root).stdout == "interrupted\n"
     assert sorted(os.listdir(root)) in ([], list("abcdef"))
+
+
+def _trees(root: pathlib.Path) -> None:
+    """What a volume holds before a restore."""
+    for name in ("app.log", "base", "conf"):
+        (root / name).write_text(f"old {name}")
+
+
+def _fill(path: str) -> None:
+    """What it is to hold afterwards."""
+    for name in ("app.log", "base", "data"):
+        (pathlib.Path(path) / name).write_text(f"new {name}")
+
+
+def _files(root: pathlib.Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in root.iterdir() if path.is_file()}
+
+
+NEW = {name: f"new {name}" for name in ("app.log", "base", "data")}
+
+
+def test_f12_an_exchange_that_can_neither_end_nor_go_back_loses_nothing(
+    root: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody makes a file anew while the old tree is out, and it is in the way of the new one and of the old one."""
+    _trees(root)
+
+    def intrude(point: str) -> None:
+        if point == "all-out":
+            (root / "app.log").write_text("written meanwhile")
+
+    monkeypatch.setattr(points, "reached", intrude)
+    with (  # noqa: PT012
+        pytest.raises(VolumeError, match=r"can't be put back: .*nothing is lost.*the next run finishes the restore"),
+        staging.Staging(str(root), "data", replace=True) as staged,
+    ):
+        _fill(staged.path)
+        staged.commit()
+    assert staged.unfinished
+    folder = root / staged.folder
+    assert _files(folder / "old") == {"app.log": "old app.log"}
+    assert _files(folder / "new") == NEW
+    assert _files(root) == {"app.log": "written meanwhile", "base": "old base", "conf": "old conf"}
+
+    monkeypatch.undo()
+    assert exchange.finish(str(root), "data", staged.folder)
+    assert _files(root) == NEW
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("point", ["back-out", "back-unmarked", "one-back"])
+def test_f12_killed_while_the_old_tree_is_put_back(root: pathlib.Path, point: str) -> None:
+    _trees(root)
+    code = f"""
+import sys
+from {ENGINE} import exchange, staging
+exclusively, failed = exchange.rename.exclusively, []
+def fail(old, new):
+    if old.endswith("/new/data") and not failed:
+        failed.append(old)
+        raise OSError(5, "Input/output error")
+    exclusively(old, new)
+exchange.rename.exclusively = fail
+with staging.Staging(sys.argv[1], "data", replace=True) as staged:
+    print(staged.folder, flush=True)
+    for name in ("app.log", "base", "data"):
+        with open(f"{{staged.path}}/{{name}}", "w") as file:
+            file.write(f"new {{name}}")
+    staged.commit()
+"""
+    state = f"DRYDOCK_STATE_DIRECTORY={root.parent / 'state'}"
+    killed = python(code, root, wrapper=["env", f"DRYDOCK_TEST_KILL_AT={point}", state])
+    assert killed.returncode == -signal.SIGKILL
+    assert exchange.finish(str(root), "data", killed.stdout.strip())
+    assert _files(root) == NEW

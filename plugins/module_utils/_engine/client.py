@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import DaemonError, NoAnswerError, ToolError, redact
+from .errors import DaemonError, NoAnswerError, RefusedError, ToolError, redact
 
 try:
     import docker
@@ -300,7 +300,7 @@ class Client:
             yield
         except docker.errors.APIError as error:
             said = redact(str(error.explanation or error), sentence=True)  # it may repeat a volume's mount options
-            raise DaemonError(f"the Docker daemon at {where} refused to {doing}: {said}") from error
+            raise RefusedError(f"the Docker daemon at {where} refused to {doing}: {said}") from error
         except requests.exceptions.ReadTimeout as error:
             raise NoAnswerError(
                 f"the Docker daemon at {where} was asked to {doing}, and didn't answer within "

@@ -36,6 +36,10 @@ class DaemonError(DrydockError):
     """The Docker daemon can't be reached, or refused a request."""
 
 
+class RefusedError(DaemonError):
+    """The Docker daemon refused a request, and did nothing."""
+
+
 class NoAnswerError(DaemonError):
     """The Docker daemon took a request, and didn't answer it in time."""
 

@@ -10,11 +10,13 @@ finish.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import secrets
 from collections.abc import Sequence
 
-from . import points, rename, roots, writeback
+from . import points, publication, rename, roots, writeback
 from .attributes import Attributes
 from .errors import VolumeError
 from .removal import remove
@@ -22,12 +24,17 @@ from .removal import remove
 _ROOT = "root"
 
 
+class LeftoverError(VolumeError):
+    """The volume holds the new tree, and the old one can't be removed."""
+
+
 def finish(root: str, name: str, folder: str, times: Sequence[int] = ()) -> bool:
     """Finish the exchange of a restore that died after it had begun with it. Return whether there was something to do.
 
     ``times`` are those that the root is to have in the end: atime and mtime, in nanoseconds. Raise VolumeError if it
-    can't be done now.
+    can't be done now, and LeftoverError if only what the volume held before is still there.
     """
+    whole = False
     staged = os.path.join(root, folder)
     try:
         descriptor = roots.locked(root, name)
@@ -37,13 +44,15 @@ def finish(root: str, name: str, folder: str, times: Sequence[int] = ()) -> bool
             if begun:
                 swap.forward()
                 writeback.sync(descriptor)
+                whole = True
                 swap.drop()
             if times:  # the removal of the staging directory, the last thing to go, has changed them
                 os.utime(root, ns=(times[0], times[1]))
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise VolumeError(f"volume {name}: a restore that was interrupted can't be finished: {error}") from error
+        kind = LeftoverError if whole else VolumeError
+        raise kind(f"volume {name}: a restore that was interrupted can't be finished: {error}") from error
     return begun
 
 
@@ -80,7 +89,10 @@ class Swap:
             return
         if not os.path.exists(self._mark):
             for entry in self._present():
-                os.rename(os.path.join(self._root, entry), os.path.join(self._old, entry))
+                aside = os.path.join(self._old, entry)
+                if os.path.lexists(aside):  # somebody has made it anew since a run before this one took it out
+                    aside = os.path.join(self._old, secrets.token_hex(16))
+                os.rename(os.path.join(self._root, entry), aside)
                 points.reached("one-out")
             self._set_mark()
         points.reached("all-out")
@@ -98,14 +110,28 @@ class Swap:
     def back(self) -> None:
         """Take out what forward has put in, and put back what was taken out. Raise OSError.
 
-        What somebody else has put there meanwhile stays, and may be in the way.
+        Wherever that ends, forward can begin once more: all of the new tree is out before the mark goes, and the mark
+        is gone before any of the old tree is in. What somebody else has put there meanwhile stays; where it is in the
+        way, the old entry stays out, and the error says so when all others are back.
         """
         for entry in self._moved:
             staged = os.path.join(self._new, entry)
             if not os.path.lexists(staged):
                 os.rename(os.path.join(self._root, entry), staged)
+        points.reached("back-out")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._mark)
+        publication.sync(self._folder)
+        points.reached("back-unmarked")
+        in_the_way = None
         for entry in os.listdir(self._old):
-            rename.exclusively(os.path.join(self._old, entry), os.path.join(self._root, entry))
+            try:
+                rename.exclusively(os.path.join(self._old, entry), os.path.join(self._root, entry))
+            except FileExistsError as error:
+                in_the_way = error
+            points.reached("one-back")
+        if in_the_way is not None:
+            raise in_the_way
 
     def drop(self) -> None:
         """Remove the old tree, and then all else but what was put in. Raise OSError.

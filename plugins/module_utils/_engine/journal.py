@@ -79,7 +79,7 @@ def write(undo: dict[str, Any]) -> Entry:
             os.close(descriptor)
             with contextlib.suppress(OSError):
                 os.unlink(path)
-        raise StateError(f"the journal in {folder} can't be written: {reason(error)}; nothing was stopped") from error
+        raise StateError(f"the journal in {folder} can't be written: {reason(error)}; nothing was begun") from error
     return Entry(path, descriptor, undo)
 
 

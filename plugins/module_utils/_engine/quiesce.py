@@ -16,11 +16,13 @@ from typing import Any
 
 from . import hooks, journal, patience, points, sharing
 from .client import Client
-from .errors import ContainerError, DaemonError, DrydockError
+from .errors import ContainerError, DaemonError, DrydockError, RefusedError
 from .grouping import Group, Member, name_of, running, writes
 from .hooks import Hook
 from .volumes import Volume
 
+#: In the journal, when a container got its stop signal, in seconds since the epoch.
+SIGNALLED = "signalled"
 _POLL = 0.02
 
 
@@ -83,7 +85,7 @@ class Window:
 
     def look(self, volumes: Sequence[Volume]) -> None:
         """After the read: note which containers ran meanwhile and could write, although they should have held still."""
-        if not self.group.members:
+        if all(method == "none" for method in self.group.method.values()):
             return
         for container in sharing.revealed(self.client.all_containers(), volumes):
             if not running(container):
@@ -97,6 +99,7 @@ class Window:
         if self._entry is None:
             return
         points.reached("read")
+        before = len(self.failures)
         for member in reversed(self._held):
             self._noting(self._bring_back_or_say, member)
         if self._held:
@@ -106,7 +109,7 @@ class Window:
             self._noting(hooks.run, self.client, hook, self.limits.execution, _go_on)
         points.reached("hooks-after-run")
         entry, self._entry = self._entry, None
-        if self.failures:
+        if len(self.failures) > before:
             entry.leave()  # a later run tries again
         else:
             self._noting(entry.remove)
@@ -142,16 +145,26 @@ class Window:
                 self._await_end(waiting)
                 waiting = []
             self.proceed()
+            self._note(member)
             self._held.append(member)
             try:
                 self._hold_one(member)
-            except DaemonError:
+            except RefusedError:  # after any other error nobody knows whether it was done
                 self._held.remove(member)
                 raise
             if member.method == "stop":
                 waiting.append(member)
             points.reached("container-stopped")
         self._await_end(waiting)
+
+    def _note(self, member: Member) -> None:
+        """Have the journal know that a container gets its stop signal: it may end long after we have died."""
+        if self._entry is None or member.method != "stop":
+            return
+        containers = [
+            {**one, SIGNALLED: time.time()} if one["id"] == member.id else one for one in self._entry.undo["containers"]
+        ]
+        self._entry.replace({**self._entry.undo, "containers": containers})
 
     def _hold_one(self, member: Member) -> None:
         if member.method == "pause":
@@ -240,7 +253,7 @@ def bring_back(client: Client, left: dict[str, Any], limits: Limits, note: Calla
     undone = True
     for container in left["containers"]:
         try:
-            done = _recover(client, container)
+            done = _recover(client, container, limits)
         except DrydockError as error:
             undone = False
             note(f"container {container['name']}, left by a run that was interrupted, can't be brought back: {error}")
@@ -255,11 +268,22 @@ def bring_back(client: Client, left: dict[str, Any], limits: Limits, note: Calla
     return undone
 
 
-def _recover(client: Client, left: dict[str, Any]) -> str | None:
-    """Bring one container back unless somebody else had it in hand since. Return what was done."""
-    facts = client.container(left["id"])
-    if facts is None or facts["State"]["StartedAt"] != left["started_at"]:
-        return None
+def _recover(client: Client, left: dict[str, Any], limits: Limits) -> str | None:
+    """Bring one container back unless somebody else had it in hand since. Return what was done.
+
+    Raise ContainerError if it has its stop signal, and may still end.
+    """
+    deadline = time.monotonic() + limits.stop
+    last = left.get(SIGNALLED, 0) + 2 * limits.stop
+    while True:
+        facts = client.container(left["id"])
+        if facts is None or facts["State"]["StartedAt"] != left["started_at"]:
+            return None
+        if left["method"] == "pause" or not facts["State"]["Running"] or time.time() > last:
+            break
+        if time.monotonic() > deadline:
+            raise ContainerError("it has its stop signal, and hasn't ended yet; the next run looks again")
+        time.sleep(_POLL)
     if left["method"] == "pause":
         if not facts["State"].get("Paused"):
             return None

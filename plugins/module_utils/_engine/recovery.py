@@ -10,7 +10,7 @@ from typing import Any
 
 from . import exchange, journal, mounts, quiesce, scratch, unstaged, volumes
 from .client import Client
-from .errors import DrydockError
+from .errors import DrydockError, StateError
 
 SWAP = "swap"
 
@@ -24,23 +24,33 @@ def recover(client: Client, limits: quiesce.Limits, helper_image: str | None = N
     """Recover all that can be, and yield what was done and what couldn't be."""
     entries, problems = journal.abandoned()
     yield from problems
+    halves: set[str] = set()  # volumes that hold a part of two trees: no container may see that
     for entry in sorted(entries, key=lambda entry: (entry.undo.get("kind") != SWAP, "times" not in entry.undo)):
         notes: list[str] = []
-        undone = False
+        undone, whole = False, entry.undo.get("kind") != SWAP
         try:
             if entry.undo.get("kind") == SWAP:
-                undone = _swap(client, entry.undo, helper_image, notes.append)
+                undone = whole = _swap(client, entry.undo, helper_image, notes.append)
             elif entry.undo.get("kind") == unstaged.KIND:
                 undone = unstaged.recover(client, entry.undo, limits, helper_image, notes.append)
             elif entry.undo.get("kind") == scratch.KIND:
                 undone = scratch.recover(client, entry.undo, notes.append)
-            else:
+            elif halves.isdisjoint(entry.undo["volumes"]):
                 undone = quiesce.bring_back(client, entry.undo, limits, notes.append)
+            else:
+                names = ", ".join(container["name"] for container in entry.undo["containers"])
+                notes.append(f"{names} stay stopped until volume {min(halves & {*entry.undo['volumes']})} is whole")
         except (DrydockError, KeyError) as error:
             notes.append(f"a run that was interrupted can't be recovered: {error!s}")
+            whole = whole or isinstance(error, exchange.LeftoverError)
+        if not whole:
+            halves.add(str(entry.undo.get("volume")))
         yield from notes
         if undone:
-            entry.remove()
+            try:
+                entry.remove()
+            except StateError as error:
+                yield str(error)
         else:
             entry.leave()
 

@@ -22,7 +22,11 @@ from .removal import remove, remove_leftovers
 
 
 class Staging:
-    """A directory to extract into. A context manager: what isn't committed by its end is removed."""
+    """A directory to extract into. A context manager: what isn't committed by its end is removed.
+
+    ``unfinished`` tells that an exchange has begun that came neither to its end nor back, so that the volume holds a
+    part of each tree. Then all of it stays, and the journal has the next run finish it.
+    """
 
     def __init__(self, root: str, name: str, *, replace: bool = False) -> None:
         """Make it in the directory ``root`` of the volume ``name``, which must be empty unless it is to ``replace``
@@ -33,6 +37,8 @@ class Staging:
         self._root = root
         self._name = name
         self._replace = replace
+        self.unfinished = False
+        self._left = False  # to the journal
         with contextlib.ExitStack() as stack:
             try:
                 self._descriptor = roots.locked(root, name)
@@ -57,7 +63,7 @@ class Staging:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         with self._stack:
-            if not os.path.lexists(self._folder):
+            if self._left or not os.path.lexists(self._folder):
                 return
             try:
                 remove(self._folder)
@@ -133,6 +139,7 @@ class Staging:
         undo = {"kind": "swap", "volume": self._name, "folder": self.folder, "root_times": swap.times()}
         entry = journal.write(undo)
         points.reached("swap-written")
+        self.unfinished = self._left = True
         try:
             swap.forward()
             writeback.sync(self._descriptor)
@@ -141,12 +148,18 @@ class Staging:
                 self._before.give(self._root)
                 swap.back()
                 self._before.give(self._root)
+                self.unfinished = self._left = False
                 entry.remove()
-            except (OSError, StateError) as second:
+            except BaseException as second:
+                if not self.unfinished:
+                    raise
                 entry.leave()
+                if not isinstance(second, (OSError, StateError)):
+                    raise
                 raise VolumeError(
                     f"volume {self._name}: its old and its new contents can't be exchanged: {error}; and the old ones "
-                    f"can't be put back: {second}; the next run finishes it"
+                    f"can't be put back: {second}; nothing is lost, all of both is in {self._folder} or in its place; "
+                    "see to what is in the way, the next run finishes the restore"
                 ) from error
             if not isinstance(error, OSError):
                 raise
@@ -155,6 +168,7 @@ class Staging:
                 "volume is as it was"
             ) from error
         points.reached("swapped")
+        self.unfinished = False
         try:
             swap.drop()
         except OSError as error:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from . import compare, grouping, mounts, nesting, quiesce, roots, sharing, staging, survey, unstaged, volumes
 from .attributes import Attributes, pass_nothing_on
 from .client import Client
-from .errors import REDACTED, DrydockError, UsageError, VolumeError, redact
+from .errors import REDACTED, DrydockError, UsageError, VolumeError
 from .quiesce import Limits
 from .removal import remove_leftovers
 from .safety import Safety
@@ -102,6 +102,7 @@ class Target:
         self._place = ""
         self._marked = False
         self._window: unstaged.Window | None = None
+        self._volume: volumes.Volume | None = None
         self._planned: dict[str, Any] = {}
 
     def prepare(self, like: Mapping[str, Any]) -> None:
@@ -161,6 +162,7 @@ class Target:
 
     def _existing(self, volume: volumes.Volume) -> None:
         settings, outcome = self._settings, self._outcome
+        self._volume = volume
         _require_as_wanted(volume, settings)
         group = grouping.users(volume, sharing.revealed(self._client.all_containers(), [volume]))
         outcome.held = sorted(member.name for member in group.members)
@@ -196,7 +198,7 @@ class Target:
         if self._client.volume(name):
             raise VolumeError(f"volume {name} was created by somebody else meanwhile; nothing was changed")
         made = self._client.create_volume(name, planned["Driver"], planned["Options"], planned["Labels"])
-        volume = volumes.Volume.from_api(made)
+        self._volume = volume = volumes.Volume.from_api(made)
         if volume.driver == "local":
             self._stack.push(_removing(self._client, name))
         try:
@@ -230,13 +232,18 @@ class Target:
                 outcome.held = []
                 return
             if window is None:
+                self._require_unused()
                 staged.commit()
                 return
-            window.open()
-            try:
-                staged.commit()
-            finally:
-                window.close()
+            with _telling(window):
+                window.open()
+                try:
+                    self._require_unused()
+                    staged.commit()
+                finally:
+                    if staged.unfinished:
+                        window.seal(self._outcome.held)
+                    window.close()
         self._look_back(window)
 
     def _remake(self, tree: Tree, window: unstaged.Window) -> None:
@@ -253,8 +260,28 @@ class Target:
             tree.fill(directory)
             remove_leftovers(directory)
 
-        unstaged.replace(self._place, self._name, window, fill, rooted=tree.rooted, ahead=self._save)
+        def ahead() -> str:
+            self._require_unused()
+            return self._save()
+
+        with _telling(window):
+            unstaged.replace(self._place, self._name, window, fill, rooted=tree.rooted, ahead=ahead)
         self._look_back(window)
+
+    def _require_unused(self) -> None:
+        """Raise VolumeError if a container uses the volume that was started since that was looked at."""
+        volume = self._volume
+        if volume is None:
+            return
+        containers = sharing.revealed(self._client.all_containers(), [volume])
+        names = sorted(
+            grouping.name_of(one) for one in containers if grouping.running(one) and grouping.refers(one, volume)
+        )
+        if names:
+            raise VolumeError(
+                f"volume {volume.name} is used by containers that were started meanwhile ({', '.join(names)}); stop "
+                "them, and what starts them, or have them stopped with quiesce: stop; nothing was changed"
+            )
 
     def _save(self) -> str:
         """Make the safety backup if one is wanted, and say where it is."""
@@ -297,6 +324,18 @@ class Target:
             return not compare.differences(self._place, aside).differences
 
 
+@contextlib.contextmanager
+def _telling(window: unstaged.Window) -> Iterator[None]:
+    """Have an error tell, too, which containers aren't back."""
+    try:
+        yield
+    except DrydockError as error:
+        aside = [*window.failures, *window.notes]
+        if not aside:
+            raise
+        raise type(error)("; ".join([str(error), *aside])) from error
+
+
 def _require_as_wanted(volume: volumes.Volume, settings: Settings) -> None:
     """Raise VolumeError if a volume exists with another driver or other options than those that are asked for."""
     wanted = {"driver": settings.driver, "driver_options": settings.driver_options}
@@ -310,7 +349,7 @@ def _require_as_wanted(volume: volumes.Volume, settings: Settings) -> None:
 
 
 def _shown(value: Any) -> Any:
-    return value if isinstance(value, str) else {key: redact(text) for key, text in value.items()}
+    return value if isinstance(value, str) else {key: volumes.redacted(key, text) for key, text in value.items()}
 
 
 def _require_creatable(client: Client, planned: Mapping[str, Any]) -> None:

@@ -64,6 +64,12 @@ class Window(quiesce.Window):
         """From now on the containers come back."""
         self._sealed = False
 
+    def seal(self, names: Sequence[str]) -> None:
+        """Leave it to the next run to bring these containers back, when it has made the volume whole."""
+        self._sealed = True
+        if names:
+            self.notes.append(f"{', '.join(names)} stay stopped until then")
+
     def close(self) -> None:
         """Bring the containers back, unless they mustn't be; then that is left to the restore that succeeds."""
         if not self._sealed:
