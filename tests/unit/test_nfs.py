@@ -78,6 +78,19 @@ def test_a_server_must_take_a_connection() -> None:
         nfs.require_server({**OPTIONS, "o": "addr=nas.invalid"})
 
 
+@pytest.mark.parametrize("words", ["proto=rdma,port=20049", "rdma,port=1", "proto=tcp,proto=udp,port=1", "udp6,port=1"])
+def test_what_is_not_tcp_is_not_asked(words: str) -> None:
+    nfs.require_server({**OPTIONS, "o": f"addr=127.0.0.1,nfsvers=4.2,{words}"})
+    with pytest.raises(VolumeError, match="refuses connections at port 1;"):
+        nfs.require_server({**OPTIONS, "o": f"addr=127.0.0.1,{words},port=1,proto=tcp"})
+
+
+@pytest.mark.parametrize("port", ["abc", "", "-1", "65536", "²"])
+def test_a_port_is_a_number(port: str) -> None:
+    with pytest.raises(VolumeError, match=f"port={port} in o isn't a port; write a number up to 65535"):
+        nfs.require_server({**OPTIONS, "o": f"addr=127.0.0.1,port={port}"})
+
+
 @needs_root
 def test_a_child_is_another_user(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "file"

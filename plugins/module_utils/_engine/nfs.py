@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 from collections.abc import Mapping
 
@@ -16,6 +17,9 @@ from .errors import VolumeError
 
 # Who is asked first: NFS 4 needs nothing but the server's own port, NFS 3 asks the port mapper for the others.
 _PORT, _PORTMAPPER = 2049, 111
+_HIGHEST = 65535
+_NUMBER = re.compile(r"[0-9]{1,5}")
+_TRANSPORT = re.compile(r"(proto=)?(tcp|udp|rdma)6?")
 # Seconds in which a server that is there takes a connection.
 _PATIENCE = 15
 
@@ -101,11 +105,13 @@ def why_unusable(number: int, user: int, owner: tuple[int, int, int] | None) -> 
 
 
 def require_server(options: Mapping[str, str]) -> None:
-    """Raise VolumeError unless the server takes a connection. So an absent one costs seconds, not Docker's minutes."""
+    """Raise VolumeError unless the server takes a connection. So an absent one costs seconds, not Docker's minutes.
+
+    What is asked is TCP: a server that is to be spoken to in another way isn't.
+    """
     address = kinds.value(options, "addr") or ""
-    version = kinds.value(options, "nfsvers", "vers") or "4"
-    port = int(kinds.value(options, "port") or (_PORTMAPPER if version.startswith("3") else _PORT))
-    if kinds.value(options, "proto") == "udp":
+    port = _port(options)
+    if not _by_tcp(options):
         return
     try:
         with contextlib.closing(socket.create_connection((address, port), _PATIENCE)):
@@ -128,3 +134,23 @@ def require_server(options: Mapping[str, str]) -> None:
             f"the server {address} can't be reached at port {port} ({os.strerror(error.errno or 0)}); see to the "
             "network and to addr="
         ) from error
+
+
+def _by_tcp(options: Mapping[str, str]) -> bool:
+    """Whether the server is spoken to by TCP, as nfs(5) has it: the last word that says so counts."""
+    said = [word.partition("=")[2] or word for word in kinds.words(options) if _TRANSPORT.fullmatch(word)]
+    return not said or said[-1].startswith("tcp")
+
+
+def _port(options: Mapping[str, str]) -> int:
+    """The port that is asked first. Raise VolumeError for one that can't be."""
+    version = kinds.value(options, "nfsvers", "vers") or "4"
+    given = kinds.value(options, "port")
+    if given is None:
+        return _PORTMAPPER if version.startswith("3") else _PORT
+    if not _NUMBER.fullmatch(given) or int(given) > _HIGHEST:
+        raise VolumeError(
+            f"port={given} in o isn't a port; write a number up to {_HIGHEST}, or leave it out for {_PORT}"
+        )
+    # nfs(5): the port mapper is asked for it
+    return int(given) or _PORTMAPPER
