@@ -13,8 +13,8 @@ author:
   - drydock.volumes contributors (@drydock)
 description:
   - Docker makes a volume on an NFS server that isn't there, and tells nobody before the first container fails to start.
-    This has Docker truly mount what a volume would show, and writes, reads and removes a file there, or lists the files
-    where it is read-only.
+    This has Docker truly mount what a volume would show, and writes, reads and removes a file there. Where it is
+    read-only, the files are listed, and the beginning of one of them is read.
   - What is in the way is said in plain words. An unreachable server, one that runs no NFS, an export that isn't there,
     a host that the server refuses, an export that is read-only, root that the server takes for nobody (root_squash).
   - Several hosts can see that they have the same files, with O(volumes[].action). One of them leaves a file, all others
@@ -40,7 +40,9 @@ options:
         type: dict
       read_only:
         description:
-          - Whether the files are only listed. By default they are where C(o) in O(volumes[].driver_options) has C(ro).
+          - Whether the files are only listed, and one of them read. By default they are where C(o) in
+            O(volumes[].driver_options) has C(ro).
+          - One that this user may not read is passed over. Where there is none that can be read, listing must do.
         type: bool
       user:
         description:
@@ -88,7 +90,10 @@ attributes:
 notes:
   - Runs on the Docker host, and needs root there.
   - The file is hidden, and is named C(.drydock-probe-…). A program that wants an empty directory, as C(initdb) does,
-    must not start meanwhile.
+    must not start meanwhile. One that stays, because the server was gone or the run was cut off, is removed by the
+    first probe that writes there a day later.
+  - O(timeout) is also how long a file system may give no answer. A server that goes silent in the middle is an error
+    then.
 seealso:
   - module: drydock.volumes.docker_volume_layout
 """
@@ -113,7 +118,7 @@ EXAMPLES = r"""
         type: nfs
         o: addr=nas.example.com,rw,nfsvers=4.2,hard,noatime
         device: ":/export/media"
-    mark: "{{ ansible_play_hosts | join }} {{ lookup('ansible.builtin.pipe', 'date -u +%F') }}"
+    mark: "{{ ansible_play_batch | join }} {{ lookup('ansible.builtin.pipe', 'date -u +%F') }}"
   block:
     - name: Leave a file
       drydock.volumes.docker_volume_probe:

@@ -29,6 +29,8 @@ HURRY = 6
 #: Seconds in which they give up on a volume.
 STALL = 6
 
+MEMORY = {"type": "tmpfs", "device": "tmpfs", "o": "size=1m"}
+
 # What is made of tests/support/trees.py: NFS carries neither trusted.* and security.* attributes nor POSIX ACLs.
 _CARRIED = ("sparse", "links", "symlinks", "specials", "modes", "times", "owners", "names", "sizes")
 _FILL = """
@@ -320,3 +322,32 @@ def test_f05_f18_the_server_is_gone_before(nfs: Nfs) -> None:
         # Docker still tries to mount it. What is elsewhere must be none the worse for that.
         answer = nfs.backup("memory", timeout=PATIENCE)
         assert "isn't removed yet" in str(answer["warnings"])
+
+
+def test_f18_the_server_dies_in_the_middle_of_a_probe(nfs: Nfs) -> None:
+    path = "/srv/open/probed"
+    nfs.guest.sh(f"mkdir {path}")
+    # the kernel remembers the root while Docker starts the holder; what is written there then waits for the server
+    options = {"type": "nfs", "o": "addr=127.0.0.1,nfsvers=4.2,rw,hard,actimeo=300", "device": f":{path}"}
+    volumes = [{"name": "probed", "driver_options": options}, {"name": "memory", "driver_options": MEMORY}]
+    with (
+        nfs.guest.playing("docker_volume_probe", volumes=volumes, timeout=PATIENCE) as wait,
+        nfs.silent(when="grep -q drydock-probe /proc/mounts"),
+    ):
+        began = time.monotonic()
+        answer = wait(150)
+        assert time.monotonic() - began < 90
+    assert answer["failed"]
+    assert answer["probed"] in ([], ["memory"])
+    error = {failure["volume"]: failure["error"] for failure in answer["failures"]}["probed"]
+    assert error.startswith("volume probed: ")
+    assert f"for {PATIENCE} seconds" in error or f"within {PATIENCE} seconds" in error, error
+    nfs.settle()
+
+    # the server is back, and so is everything else; what was left in the export goes a day later
+    nfs.guest.sh(f"cd {path} && touch .drydock-probe-{'0' * 24} && touch -d '2 days ago' $(ls -A)")
+    answer = nfs.guest.play("docker_volume_probe", volumes=volumes)
+    assert not answer["failed"], answer
+    assert answer["probed"] == ["probed", "memory"]
+    assert nfs.files(path) == []
+    assert nfs.guest.sh("docker volume ls --quiet --filter label=drydock.volumes.probe") == ""

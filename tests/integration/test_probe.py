@@ -81,6 +81,7 @@ def test_one_that_fails_stops_no_other(modules: Modules, tmp_path: pathlib.Path)
             {"name": "lost", "driver_options": bind(tmp_path / "lost")},
             {"name": "wrong", "driver_options": {**options, "o": "rw"}},
             {"name": "closed", "driver_options": {**options, "o": "addr=127.0.0.1,nfsvers=4.2,port=1"}},
+            {"name": "port", "driver_options": {**options, "o": "addr=127.0.0.1,nfsvers=4.2,port=abc"}},
             # what takes the connection is no NFS server; a kernel without NFS says so before it asks
             {
                 "name": "none",
@@ -92,11 +93,12 @@ def test_one_that_fails_stops_no_other(modules: Modules, tmp_path: pathlib.Path)
     assert answer["failed"]
     assert answer["probed"] == ["tmpfs"]
     errors = {failure["volume"]: failure["error"] for failure in answer["failures"]}
-    assert list(errors) == ["wrong", "closed", "lost", "none"]
+    assert list(errors) == ["wrong", "closed", "port", "lost", "none"]
     assert "volume lost: " in errors["lost"]
     assert "is not a directory on this host" in errors["lost"]
     assert "addr= is missing" in errors["wrong"]
     assert "refuses connections at port 1;" in errors["closed"]
+    assert "port=abc in o isn't a port" in errors["port"]
     assert "can't be mounted" in errors["none"] or "didn't answer" in errors["none"]
     assert all(error.endswith("nothing was changed") for error in errors.values())
     assert not warned.get("failed")

@@ -10,13 +10,17 @@ has for a moment. Whoever makes such a volume holds a flock with its name, so th
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import re
 import secrets
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from . import child, holder, kinds, mounts, nfs, volumes
+from . import child, holder, kinds, mounts, nfs, patience, volumes
 from .client import Client
 from .errors import DaemonError, DrydockError, VolumeError
 from .volumes import Volume
@@ -25,10 +29,14 @@ from .volumes import Volume
 LABEL = "drydock.volumes.probe"
 #: What is done in a volume: write, read and remove a file; leave it; see one that another host left; remove that one.
 TRY, LEAVE, SEE, REMOVE = "try", "leave", "see", "remove"
-#: What is done in one that is read-only, and in check mode: list its files.
+#: What is done in one that is read-only, and in check mode: list its files, and read the beginning of one.
 LOOK = "look"
 
 _SIZE = 64 << 10
+# Of one that is read-only: how many files are tried, and how many bytes of one are read.
+_FILES, _BEGINNING = 16, 4096
+_FILE = re.compile(r"\.drydock-probe-[0-9a-f]{24}")
+_DAY = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ class Result:
 def probe(client: Client, wanted: Sequence[Wanted], check: bool, helper_image: str | None) -> Result:
     """Probe these volumes; one that fails doesn't stop the others. In check mode nothing is written in them."""
     volumes.require_local(client)
+    if os.geteuid() != 0:
+        raise VolumeError("volumes are looked into, and used as other users, by root only; set become: true")
     result = Result()
     # what a dead run left mounted first: it refers to the volumes
     holder.sweep(client, result.warnings.append)
@@ -141,49 +151,56 @@ def _place(one: Wanted, volume: Volume, places: mounts.Places) -> str:
 
 
 def _use(one: Wanted, path: str, check: bool, seconds: float) -> None:
-    """Do in a mounted volume what is asked for, as who is asked for."""
-    directory = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Do in a mounted volume what is asked for, as who is asked for. No step of it waits longer than ``seconds``."""
+    try:
+        directory = patience.within(seconds, partial(os.open, path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        raise VolumeError(_explained(one, "open it", error.errno or errno.EIO, 0, None)) from error
     try:
         action = one.action if one.action == SEE or not (check or one.read_only) else LOOK
-        with _explained(one, directory):
-            child.run(lambda: _act(directory, one.mark, action), one.user, one.group, seconds)
+        child.run(lambda: _act(directory, one.mark, action), one.user, one.group, seconds)
+    except child.ChildError as error:
+        if error.number is None:
+            raise VolumeError(str(error)) from error
+        owner = _owner(directory, seconds)
+        raise VolumeError(_explained(one, str(error), error.number, one.user, owner)) from error
     finally:
         os.close(directory)
 
 
-@contextlib.contextmanager
-def _explained(one: Wanted, directory: int) -> Iterator[None]:
+def _owner(directory: int, seconds: float) -> tuple[int, int, int] | None:
+    """The uid, gid and mode of a volume's root; None if its file system doesn't tell any more."""
     try:
-        yield
-    except child.ChildError as error:
-        if error.number is None:
-            raise VolumeError(str(error)) from error
-        doing = f"to {error} as user {one.user} failed: {os.strerror(error.number)}"
-        if kinds.kind(one.driver, one.options) != kinds.NFS:
-            raise VolumeError(doing) from error
-        server, export = nfs.place(one.options)
-        facts = os.stat(directory)
-        owner = (facts.st_uid, facts.st_gid, facts.st_mode & 0o7777)
-        raise VolumeError(
-            f"{doing}: {server}:{export} is mounted, but {nfs.why_unusable(error.number, one.user, owner)}"
-        ) from error
+        facts = patience.within(seconds, partial(os.stat, directory))
+    except (OSError, VolumeError):
+        return None
+    return facts.st_uid, facts.st_gid, facts.st_mode & 0o7777
+
+
+def _explained(one: Wanted, what: str, number: int, user: int, owner: tuple[int, int, int] | None) -> str:
+    """Why ``what`` failed with this errno for this user, and what to do. Pure."""
+    doing = f"to {what} as user {user} failed: {os.strerror(number)}"
+    if kinds.kind(one.driver, one.options) != kinds.NFS:
+        return doing
+    server, export = nfs.place(one.options)
+    return f"{doing}: {server}:{export} is mounted, but {nfs.why_unusable(number, user, owner)}"
 
 
 def _act(directory: int, mark: str, action: str) -> None:
     """What is done, in a process of its own. Raise ChildError."""
     name = file_name(mark)
     if action == LOOK:
-        with child.doing("list its files"):
-            listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=directory)
-            os.listdir(listed)
+        _look(directory)
         return
-    if action in (TRY, LEAVE):
-        with child.doing("write a file in it"):
-            _write(directory, name, contents(mark))
     try:
+        if action in (TRY, LEAVE):
+            with child.doing("write a file in it"):
+                _write(directory, name, contents(mark))
+            _sweep_files(directory, name)
         if action in (TRY, LEAVE, SEE):
             _compare(directory, name, mark, action)
     except BaseException:
+        # also what was written in part, as on a full disk
         if action in (TRY, LEAVE):
             with contextlib.suppress(OSError):
                 os.unlink(name, dir_fd=directory)
@@ -193,8 +210,40 @@ def _act(directory: int, mark: str, action: str) -> None:
             os.unlink(name, dir_fd=directory)
 
 
+def _look(directory: int) -> None:
+    """List the files, and read the beginning of the first that may be read, if there is one.
+
+    Files that this user may not read, or that are gone meanwhile, say nothing about the mount.
+    """
+    with child.doing("list its files"):
+        listed = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+        with os.scandir(listed) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    for name in names[:_FILES]:
+        with child.doing("read a file in it"), contextlib.suppress(PermissionError, FileNotFoundError):
+            if _begins(listed, name):
+                return
+
+
+def _begins(directory: int, name: str) -> bool:
+    """Read the beginning of a regular file. Return whether it still is one: nothing else is read, or waited for."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(name, flags, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return False
+        raise
+    with open(descriptor, "rb", buffering=0) as file:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        if regular:
+            file.read(_BEGINNING)
+        return regular
+
+
 def _write(directory: int, name: str, data: bytes) -> None:
-    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644, dir_fd=directory)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o644, dir_fd=directory)
     try:
         with open(descriptor, "wb", closefd=False) as file:
             file.write(data)
@@ -204,10 +253,22 @@ def _write(directory: int, name: str, data: bytes) -> None:
         os.close(descriptor)
 
 
+def _sweep_files(directory: int, own: str) -> None:
+    """Remove what runs have left that were cut off, or whose server was gone, a day ago by the server's own clock."""
+    with contextlib.suppress(OSError):
+        now = os.stat(own, dir_fd=directory).st_mtime
+        for name in os.listdir(os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)):
+            if not _FILE.fullmatch(name) or name == own:
+                continue
+            facts = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if stat.S_ISREG(facts.st_mode) and facts.st_size <= _SIZE and now - facts.st_mtime > _DAY:
+                os.unlink(name, dir_fd=directory)
+
+
 def _compare(directory: int, name: str, mark: str, action: str) -> None:
     with child.doing("read a file in it"):
         try:
-            with open(os.open(name, os.O_RDONLY, dir_fd=directory), "rb") as file:
+            with open(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory), "rb") as file:
                 found = file.read()
         except FileNotFoundError:
             if action != SEE:
