@@ -7,7 +7,6 @@ fail."""
 from __future__ import annotations
 
 import contextlib
-import signal
 import traceback
 import typing as t
 from collections.abc import Callable, Iterator
@@ -48,12 +47,13 @@ def act(module: AnsibleModule, run: Callable[..., Report]) -> None:
 def failing(module: AnsibleModule) -> Iterator[None]:
     """Turn the engine's errors into the task's failure, with their text as the message.
 
-    SIGTERM becomes one of them, so that what the engine does at the end of every failure is done then too.
+    SIGTERM, SIGINT and SIGHUP become one of them, so that what the engine does at the end of every failure is done
+    then too.
     """
-    try:
-        with terminating(signal.SIGTERM):
+    with terminating():
+        try:
             yield
-    except (DrydockError, Terminated) as error:
-        module.fail_json(msg=str(error))
-    except OSError as error:
-        module.fail_json(msg=f"unforeseen: {error}", exception=traceback.format_exc())
+        except (DrydockError, Terminated) as error:
+            module.fail_json(msg=str(error))
+        except OSError as error:
+            module.fail_json(msg=f"unforeseen: {error}", exception=traceback.format_exc())

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import threading
 import time
 
@@ -107,16 +108,20 @@ def test_f20_the_backup_fails_and_the_containers_run_again(
     assert complete(work / "r") == set()
 
 
-@pytest.mark.parametrize("quiesce", ["stop", "pause"])
-def test_f21_sigterm_brings_them_back_at_once(
-    engine: Engine, modules: Modules, work: pathlib.Path, slow_volume: str, quiesce: str
+@pytest.mark.parametrize(
+    ("quiesce", "number"), [("stop", signal.SIGTERM), ("pause", signal.SIGHUP), ("stop", signal.SIGINT)]
+)
+def test_f21_a_signal_brings_them_back_at_once(
+    engine: Engine, modules: Modules, work: pathlib.Path, slow_volume: str, quiesce: str, number: signal.Signals
 ) -> None:
     container = engine.run(slow_volume)
     process = modules.start(BACKUP, volumes=[slow_volume], repository=str(work / "r"), quiesce=quiesce, **SLOW)
     wait_for(lambda: _reading(process.pid), "the read")
     assert engine.state(container) == STATES[quiesce]
-    process.terminate()
-    assert "ended by SIGTERM" in modules.finish(process)["msg"]
+    process.send_signal(number)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)  # who is impatient disturbs nothing
+    assert f"ended by {number.name}" in modules.finish(process)["msg"]
     assert engine.state(container) == "running"
     assert complete(work / "r") == set()
 

@@ -16,6 +16,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.drydock.volumes.plugins.module_utils import _module
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import termination
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
 from ansible_collections.drydock.volumes.plugins.modules import (
     docker_volume_backup,
@@ -277,16 +278,38 @@ def test_errors_become_failures(
     assert (answer["failed"], answer["msg"].startswith(text)) == (True, True)
 
 
-def test_f21_sigterm_becomes_a_failure_and_what_ends_on_failure_ends(
-    module: AnsibleModule, capsys: pytest.CaptureFixture[str]
+@pytest.fixture
+def handled() -> c.Iterator[None]:
+    """The signals have the handlers of a process that inherited none, and get their own back."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in termination.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handled")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_f21_a_signal_becomes_a_failure_and_what_ends_on_failure_ends(
+    module: AnsibleModule, capsys: pytest.CaptureFixture[str], number: signal.Signals
 ) -> None:
-    before, ended = signal.getsignal(signal.SIGTERM), []
+    ended = []
     with pytest.raises(SystemExit), _module.failing(module):  # noqa: PT012
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             signal.pause()
         finally:
+            for another in termination.SIGNALS:  # disturbs nothing any more
+                os.kill(os.getpid(), another)
             ended.append(True)
-    assert "ended by SIGTERM" in json.loads(capsys.readouterr().out)["msg"]
+    assert f"ended by {number.name}" in json.loads(capsys.readouterr().out)["msg"]
     assert ended
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert {signal.getsignal(number) for number in termination.SIGNALS} == {signal.SIG_DFL}
+
+
+@pytest.mark.usefixtures("handled")
+def test_a_signal_that_is_ignored_from_the_start_stays_so(module: AnsibleModule) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with _module.failing(module):
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN

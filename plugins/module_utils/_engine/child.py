@@ -13,6 +13,8 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 
+from . import termination
+
 
 class ChildError(Exception):
     """What went wrong: a sentence, or with a ``number`` (errno) what was being done."""
@@ -59,7 +61,7 @@ def _be_the_child(act: Callable[[], None], user: int, group: int, writing: int) 
     """End with this process, whatever happens: it must not return into what its parent does."""
     answer: tuple[str, int | None] = ("it ended without an answer; look into the kernel's log", None)
     try:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in termination.SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         if (user, group) != (os.geteuid(), os.getegid()):
             os.setgroups([])

@@ -16,6 +16,8 @@ import signal
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from . import termination
+
 _TICK = 0.5
 
 
@@ -100,7 +102,7 @@ class Mate:
 def _be_the_mate(work: Work, report: Callable[[], Any], asking: int, answering: int, keep: int) -> None:
     """End with this process, whatever happens: it must not return into what its parent does."""
     try:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in termination.SIGNALS:
             with contextlib.suppress(ValueError):
                 signal.signal(number, signal.SIG_DFL)
         null = os.open(os.devnull, os.O_RDWR)

@@ -10,6 +10,9 @@ import signal
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+#: What ends a process in good order: kill and systemd, Ctrl-C, a terminal or connection that goes away.
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
 
 class Terminated(BaseException):
     """Somebody asked the process to end, by the signal ``number``."""
@@ -20,9 +23,10 @@ class Terminated(BaseException):
 
 
 @contextlib.contextmanager
-def terminating(*numbers: int) -> Iterator[None]:
-    """Raise Terminated in the main thread at the first of these signals. Those that come after it are ignored: what is
-    undone meanwhile is undone to its end."""
+def terminating() -> Iterator[None]:
+    """Raise Terminated in the main thread at the first of the SIGNALS. Those that come after it are ignored: what is
+    undone meanwhile is undone to its end. One that is ignored from the start (nohup) stays so."""
+    numbers = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
 
     def end(number: int, _frame: Any) -> NoReturn:
         for each in numbers:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,7 +27,7 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     terminal = Terminal(as_json="--json" in words)
     try:
-        with terminating(signal.SIGTERM, signal.SIGHUP):
+        with terminating():
             return _run(words, terminal)
     except BrokenPipeError:
         # whoever read our output has gone: there is nobody to tell
@@ -57,7 +56,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
                 run.ended(code, report)
     except BrokenPipeError:
         raise
-    except (DrydockError, Terminated, KeyboardInterrupt, OSError) as error:
+    except (DrydockError, Terminated, OSError) as error:
         message, code = _failure(error)
         if run is not None:
             run.ended(code, None, message)
@@ -70,8 +69,6 @@ def _failure(error: BaseException) -> tuple[str, int]:
     """What to say of an error, and the exit code."""
     if isinstance(error, Terminated):
         return str(error), 128 + error.number
-    if isinstance(error, KeyboardInterrupt):
-        return "ended by SIGINT; what was under way is undone", 128 + signal.SIGINT
     if isinstance(error, UsageError):
         return str(error), USAGE
     if isinstance(error, jobs.BusyError):
