@@ -1,13 +1,16 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F06: a part of one file can't be read: the device says I/O error there. The backup fails and names that file."""
+"""F06: a part of one file can't be read: the device says I/O error there. The backup fails and names that file. An
+archive that can't be read is the failure of its own volume."""
 
 from __future__ import annotations
 
+import collections.abc as c
 import contextlib
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -120,3 +123,43 @@ def test_f06_going_on_was_asked_for(
     modules.restore(target, source_volume=volume, repository=repository)
     differences = records.differences(disk.record, records.record(engine.path(target)))
     assert [line for line in differences if "lost+found" not in line and "folder/bad" not in line] == []
+
+
+@contextlib.contextmanager
+def moved_to_a_bad_disk(archive: pathlib.Path, work: pathlib.Path) -> c.Iterator[None]:
+    """An archive is on a disk of its own, and can't be read there from its second block on."""
+    image = disks.make(work / "bad.img", 8, options=[*disks.EXT4, "-O", "^has_journal"])
+    with disks.device(image) as device:
+        with disks.attached(device, work / "bad") as disk:
+            shutil.move(archive, disk / "archive")
+            archive.symlink_to(disk / "archive")
+            subprocess.run(["sync", "--file-system", disk], check=True)
+            blocks = disks.blocks(disk / "archive")
+        os.truncate(image, blocks[1] * BLOCK)
+        with disks.attached(device, work / "bad"):
+            disks.forget(archive)
+            yield
+
+
+def test_an_archive_that_cannot_be_read_fails_its_own_volume(
+    engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    bad, good = engine.volume(), engine.volume()
+    for volume in (bad, good):
+        (engine.path(volume) / "noise").write_bytes(os.urandom(1 << 20))
+    options = {"repository": str(work / "r")}
+    made = {one["volume"]["name"]: one for one in modules.backup(bad, good, **options)["backups"]}
+    archive = pathlib.Path(made[bad]["path"])
+    with moved_to_a_bad_disk(archive, work):
+        drilled = modules.run("docker_volume_drill", volumes=[bad, good], **options)
+        refused = modules.refused("docker_volume_restore", volume=engine.volume(), source_volume=bad, **options)
+        found = modules.run("docker_volume_backup_info", verify="archive", **options)
+    words = f"archive {archive} can't be read: Input/output error; see to its disk or mount"
+    (failure,) = drilled["failures"]
+    assert failure["volume"] == bad
+    assert words in failure["error"]
+    assert [drill["volume"] for drill in drilled["drills"]] == [good]
+    kept = [json.loads(file.read_text()) for file in (work / "state" / "drills").iterdir()]
+    assert {record["volume"]: record["success"] for record in kept} == {bad: False, good: True}
+    assert refused == f"{words}; nothing was changed"
+    assert {one["volume"]["name"]: one["error"] for one in found["backups"]} == {bad: words, good: None}

@@ -20,6 +20,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors imp
     UsageError,
 )
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.repository import Directory
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.stored import Local
 from tests.unit.helpers import mounted, needs_root, umask
 from tests.unit.samples import ID, WHEN, a_manifest, put
 
@@ -231,3 +232,27 @@ def test_a_manifest_that_points_elsewhere_is_refused(repository: Directory) -> N
     (_folder(repository) / f"{ID}.json").write_bytes(manifests.dump(manifest))
     with pytest.raises(IntegrityError, match="names an archive that isn't its own"):
         repository.backup("db1", "pgdata", ID)
+
+
+def test_an_archive_that_goes_meanwhile_is_an_error_of_the_repository(repository: Directory) -> None:
+    put(repository)
+    manifest = repository.backup("db1", "pgdata", ID)
+    path = _folder(repository) / f"{ID}.tar.zst"
+    path.unlink()
+    expected = rf"archive {path} can't be read: No such file or directory; the retention of another run may"
+    with pytest.raises(RepositoryError, match=expected), repository.stored(manifest):
+        pass
+
+
+@pytest.mark.parametrize("what", ["head", "digest", "reading"])
+def test_an_archive_that_cannot_be_read_is_an_error_of_the_repository(what: str) -> None:
+    # neither read nor sought: a pipe's other end
+    read, write = os.pipe()
+    stored = Local(write, "/r/archive")
+    acts = {"head": stored.head, "digest": stored.digest, "reading": stored.reading().__enter__}
+    try:
+        with pytest.raises(RepositoryError, match=r"archive /r/archive can't be read: .*; see to its disk or mount"):
+            acts[what]()
+    finally:
+        os.close(read)
+        os.close(write)

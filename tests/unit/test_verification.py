@@ -28,6 +28,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine import (
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
     IntegrityError,
     PipelineError,
+    RepositoryError,
     VolumeError,
 )
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.stored import Local
@@ -67,13 +68,14 @@ class Stored:
 
     def read(self, **other: t.Any) -> None:
         with self.path.open("rb") as file:
-            verification.archive_readable(Local(file.fileno(), cold=True), **{**self.facts(), **other})
+            verification.archive_readable(Local(file.fileno(), str(self.path), cold=True), **{**self.facts(), **other})
 
     def restore(self, scratch: pathlib.Path, **other: t.Any) -> compare.Comparison:
         tar, now = tools.gnu_tar()[0], time.time_ns() + 100 * SECOND
         given = {"tree": str(self.tree), "started": now, "scratch": str(scratch), "needed": 0, "tar": tar, **other}
         with self.path.open("rb") as file:
-            return verification.restorable(Local(file.fileno(), cold=True), **{"filters": self.filters, **given})
+            stored = Local(file.fileno(), str(self.path), cold=True)
+            return verification.restorable(stored, **{"filters": self.filters, **given})
 
 
 def store(tree: pathlib.Path, compression: str = "zstd") -> Stored:
@@ -217,7 +219,7 @@ def test_a_disk_that_cannot_be_read(tree: pathlib.Path, monkeypatch: pytest.Monk
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(os, "readv", fail)
-    with pytest.raises(IntegrityError, match="the archive can't be read back: Input/output error"):
+    with pytest.raises(RepositoryError, match=rf"archive {stored.path} can't be read: Input/output error; see to"):
         stored.read()
 
 

@@ -259,7 +259,15 @@ def _explained(container: str) -> Iterator[None]:
     """Say in every error which server it is about, and what is left."""
     try:
         yield
-    except (DatabaseError, ContainerError, IntegrityError, PipelineError, DaemonError, UsageError) as error:
+    except (
+        DatabaseError,
+        ContainerError,
+        IntegrityError,
+        PipelineError,
+        DaemonError,
+        RepositoryError,
+        UsageError,
+    ) as error:
         raise type(error)(f"databases in container {container}: {error}; {UNTOUCHED}") from error
 
 

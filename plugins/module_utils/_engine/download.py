@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from . import encryption, pipeline
-from .errors import IntegrityError, RepositoryError
+from .errors import IntegrityError, RepositoryError, reason
 from .rclone import Rclone
 from .stored import Local
 
@@ -48,15 +48,16 @@ class Downloaded:
     def head(self) -> bytes:
         """As stored.Stored says."""
         if self._file is not None:
-            return Local(self._file.fileno()).head()
-        return self._rclone.run("cat", f"--head={encryption.HEAD}", self._path)
+            return Local(self._file.fileno(), self._path).head()
+        with self._explained():
+            return self._rclone.run("cat", f"--head={encryption.HEAD}", self._path)
 
     def digest(self) -> tuple[str, int]:
         """As stored.Stored says. From then on the archive is here, if there is room."""
         found, size = hashlib.sha256(), 0
         buffer = bytearray(pipeline.CHUNK)
         self._file = None
-        with contextlib.ExitStack() as stack:
+        with self._explained(), contextlib.ExitStack() as stack:
             process = stack.enter_context(self._rclone.start("cat", self._path, stdout=subprocess.PIPE))
             file = _room(self._expected[1])
             if file is not None:
@@ -75,20 +76,33 @@ class Downloaded:
     def reading(self) -> Iterator[int]:
         """As stored.Stored says. What comes from the remote is compared with what it must be, at the end."""
         if self._file is not None:
-            with Local(self._file.fileno()).reading() as descriptor:
+            with Local(self._file.fileno(), self._path).reading() as descriptor:
                 yield descriptor
             return
         with self._rclone.start("cat", self._path, stdout=subprocess.PIPE) as process:
             flow = _Flow(_end(process.stdout))
             try:
                 yield flow.descriptor
-                found = flow.finish()
-                process.require_success()
+                with self._explained():
+                    found = flow.finish()
+                    process.require_success()
             finally:
                 process.end()
                 flow.end()
         if found != self._expected:
             raise IntegrityError(f"archive {self._path} is not what its manifest says: it changed while it was read")
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            where = _directory()
+            raise RepositoryError(
+                f"archive {self._path} can't be downloaded to {where}: {reason(error)}; see to its disk"
+            ) from error
+        except RepositoryError as error:
+            raise RepositoryError(f"archive {self._path} can't be read: {error}") from error
 
 
 class _Flow:
@@ -135,13 +149,17 @@ def _end(pipe: IO[bytes] | None) -> int:
 
 def _room(size: int) -> IO[bytes] | None:
     """A file without a name that can take so many bytes, if there is room for it."""
-    directory = os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 a file that nobody else can open
+    directory = _directory()
     try:
         if size > _SHARE * shutil.disk_usage(directory).free:
             return None
         return tempfile.TemporaryFile(dir=directory, buffering=0)
     except OSError:
         return None
+
+
+def _directory() -> str:
+    return os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 a file that nobody else can open
 
 
 def _keep(file: IO[bytes] | None, data: memoryview) -> IO[bytes] | None:

@@ -13,7 +13,7 @@ from typing import Any
 from . import codecs, encryption, names, publication, tools, verification
 from . import manifest as manifests
 from .encryption import Decryption
-from .errors import DrydockError, reason
+from .errors import DrydockError, RepositoryError
 from .pipeline import Stage
 from .publication import MANIFEST
 from .repositories import Repository, View
@@ -77,8 +77,8 @@ def verify(repository: Repository, manifest: dict[str, Any], decryption: Decrypt
             with encryption.decryptor(decryption, cipher, stored.head() if cipher else b"") as stages:
                 decompressor = codecs.codec(manifest["archive"]["compression"]).decompressor()
                 _read(stored, manifest, [*stages, *decompressor])
-    except OSError as error:
-        manifest.update(verified=None, error=f"archive {manifest['path']} can't be read: {reason(error)}")
+    except RepositoryError as error:
+        manifest.update(verified=None, error=str(error))
     except DrydockError as error:
         manifest.update(verified=None, error=f"archive {manifest['path']}: {error}")
 

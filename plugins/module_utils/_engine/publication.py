@@ -121,7 +121,7 @@ class Publication:
         with self._explained():
             descriptor = os.open(self._present[0], os.O_RDONLY | os.O_CLOEXEC)
         try:
-            yield Local(descriptor, cold=True)
+            yield Local(descriptor, os.path.join(self._folder, self.file), cold=True)
         finally:
             os.close(descriptor)
 

@@ -19,7 +19,7 @@ from . import manifest as manifests
 from . import names, publication
 from .errors import DrydockError, IntegrityError, RepositoryError, UsageError, reason
 from .publication import MANIFEST, Publication
-from .stored import Local
+from .stored import Local, explained
 
 
 class Directory:
@@ -144,9 +144,12 @@ class Directory:
 
     @contextlib.contextmanager
     def stored(self, manifest: dict[str, Any]) -> Iterator[Local]:
-        """A backup's archive, to be read. Raise OSError if it can't be opened."""
-        with open(self.archive(manifest), "rb", buffering=0) as file:
-            yield Local(file.fileno())
+        """A backup's archive, to be read. Raise RepositoryError if it can't be opened."""
+        path = self.archive(manifest)
+        with explained(path):
+            file = open(path, "rb", buffering=0)  # noqa: SIM115 it is closed next
+        with file:
+            yield Local(file.fileno(), path)
 
     def archive(self, manifest: dict[str, Any]) -> str:
         """The path of a backup's archive."""

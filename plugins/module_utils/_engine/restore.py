@@ -332,7 +332,7 @@ def _verify(stored: Stored, manifest: dict[str, Any], path: str) -> None:
     try:
         found, _size = stored.digest()
     except RepositoryError as error:
-        raise RepositoryError(f"archive {path} can't be read: {error}; nothing was changed") from error
+        raise RepositoryError(f"{error}; nothing was changed") from error
     expected = manifest["archive"]["sha256"]
     if found != expected:
         raise IntegrityError(

@@ -13,10 +13,11 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from . import encryption, pipeline
+from .errors import RepositoryError, reason
 
 
 class Stored(Protocol):
-    """An archive. What is read of it may raise OSError, RepositoryError or IntegrityError."""
+    """An archive. What is read of it may raise RepositoryError, which names it, or IntegrityError."""
 
     def head(self) -> bytes:
         """The first encryption.HEAD bytes, or all if it has fewer."""
@@ -29,37 +30,54 @@ class Stored(Protocol):
 
 
 class Local:
-    """An archive in a file that is open. With ``cold``, what is read of it comes from the disk, and doesn't stay in the
-    kernel's cache."""
+    """An archive in a file that is open, ``path`` in messages. With ``cold``, what is read of it comes from the disk,
+    and doesn't stay in the kernel's cache."""
 
-    def __init__(self, descriptor: int, *, cold: bool = False) -> None:
+    def __init__(self, descriptor: int, path: str, *, cold: bool = False) -> None:
         self._descriptor = descriptor
+        self._path = path
         self._cold = cold
 
     def head(self) -> bytes:
         """As Stored says."""
-        return os.pread(self._descriptor, encryption.HEAD, 0)
+        with explained(self._path):
+            return os.pread(self._descriptor, encryption.HEAD, 0)
 
     def digest(self) -> tuple[str, int]:
         """As Stored says."""
-        if self._cold:
-            os.fsync(self._descriptor)
-            self._forget()
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
-        return digest(self._descriptor)
+        with explained(self._path):
+            if self._cold:
+                os.fsync(self._descriptor)
+                self._forget()
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
+            return digest(self._descriptor)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[int]:
         """As Stored says."""
-        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        with explained(self._path):
+            os.lseek(self._descriptor, 0, os.SEEK_SET)
         try:
             yield self._descriptor
         finally:
             if self._cold:
-                self._forget()  # the host's services have more use for the cache
+                with contextlib.suppress(OSError):
+                    self._forget()  # the host's services have more use for the cache
 
     def _forget(self) -> None:
         os.posix_fadvise(self._descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+@contextlib.contextmanager
+def explained(path: str) -> Iterator[None]:
+    """A context in which an OSError becomes a RepositoryError about the archive at ``path``."""
+    try:
+        yield
+    except OSError as error:
+        hint = "see to its disk or mount"
+        if isinstance(error, FileNotFoundError):
+            hint = "the retention of another run may have removed it just now; run this again"
+        raise RepositoryError(f"archive {path} can't be read: {reason(error)}; {hint}") from error
 
 
 def digest(descriptor: int) -> tuple[str, int]:

@@ -37,12 +37,10 @@ def archive_readable(
 
     It must have ``size`` bytes, the checksum ``sha256`` (hex), and, through the ``filters`` that decrypt and decompress
     it and through ``tar``, as many ``entries``. Without filters (None) it can't be decrypted here, and only size and
-    checksum count. ``pipe`` goes to pipeline.run, which may raise PipelineError.
+    checksum count. ``pipe`` goes to pipeline.run, which may raise PipelineError. Raise RepositoryError if it can't be
+    read.
     """
-    try:
-        checksum, found = stored.digest()
-    except OSError as error:
-        raise IntegrityError(f"the archive can't be read back: {reason(error)}") from error
+    checksum, found = stored.digest()
     if found != size:
         raise IntegrityError(f"the archive has {found} bytes on disk, {size} were written")
     if checksum != sha256:
