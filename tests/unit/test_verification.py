@@ -359,7 +359,7 @@ def test_nobody_else_enters_what_is_restored(tree: pathlib.Path, scratch: pathli
     monkeypatch.setattr(compare, "differences", spy)
     assert store(tree).restore(scratch).entries == 4
     assert seen == [0, 0]
-    with verification._scratch(str(scratch), 0) as path:
+    with verification.aside(str(scratch)) as path:
         assert os.listxattr(path) == []
 
 
@@ -379,7 +379,7 @@ def test_what_dead_runs_left_is_swept(stored: Stored, scratch: pathlib.Path, tmp
 LIVE = f"""
 import sys, time
 from {ENGINE} import verification
-with verification._scratch(sys.argv[1], 0) as path:
+with verification.aside(sys.argv[1]) as path:
     print(path, flush=True)
     time.sleep(600)
 """
@@ -399,7 +399,7 @@ def test_a_live_runs_directory_stays_and_a_killed_ones_goes(stored: Stored, scra
 def test_several_at_once(scratch: pathlib.Path) -> None:
     with contextlib.ExitStack() as stack:
         for number in range(1, 5):
-            stack.enter_context(verification._scratch(str(scratch), 0))
+            stack.enter_context(verification.aside(str(scratch)))
             assert len(os.listdir(scratch)) == number
     assert os.listdir(scratch) == []
 
@@ -425,7 +425,7 @@ def test_a_sweeper_that_comes_before_the_lock(
     monkeypatch.setattr(tempfile, "mkdtemp", make)
     monkeypatch.setattr(fcntl, "flock", lock)
     before = len(os.listdir("/proc/self/fd"))
-    with verification._scratch(str(scratch), 0) as path:
+    with verification.aside(str(scratch)) as path:
         assert os.path.dirname(path) == made[1]
         assert os.listdir(path) == []
     assert os.listdir(scratch) == []

@@ -75,7 +75,8 @@ def restorable(
     Raise IntegrityError, listing them, if there are differences; PipelineError if the archive can't be extracted, and
     VolumeError if there is no room or a tree can't be read.
     """
-    with _scratch(scratch, needed) as target:
+    with aside(scratch) as target:
+        _require_room(scratch, needed)
         bad = _run([*filters, archive.extract(tar, target)], stored, archive.Members(), pipe)
         if bad is not None:
             raise PipelineError(f"the archive can't be restored into {scratch}: {bad}; what was restored is removed")
@@ -87,6 +88,27 @@ def restorable(
             f"{'; '.join(found.differences)}{more}"
         )
     return found
+
+
+@contextlib.contextmanager
+def aside(parent: str) -> Iterator[str]:
+    """A directory to extract into, removed at the end; first those that dead runs left in ``parent`` are removed.
+
+    It lies in another one, as it gets the mode that the volume's root had. That one has a flock while the run lives.
+    Raise VolumeError if ``parent`` can't be used.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            _sweep(parent)
+            outer, lock = _locked(parent)
+            stack.callback(os.close, lock)
+            stack.callback(remove, outer)
+            pass_nothing_on(outer)
+            target = os.path.join(outer, "tree")
+            os.mkdir(target)
+        except OSError as error:
+            raise VolumeError(f"{parent} can't be used to restore into: {reason(error)}") from error
+        yield target
 
 
 def _listing(tar: str) -> Stage:
@@ -103,27 +125,6 @@ def _run(
         outcomes = pipeline.run(stages, source=descriptor, listing=members, **pipe)
     bad = pipeline.failed(outcomes) or outcomes[-1]
     return bad if bad.status != 0 or bad.said else None
-
-
-@contextlib.contextmanager
-def _scratch(parent: str, needed: int) -> Iterator[str]:
-    """A directory to extract into, removed at the end; first those that dead runs left in ``parent`` are removed.
-
-    It lies in another one, as it gets the mode that the volume's root had. That one has a flock while the run lives.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            _sweep(parent)
-            _require_room(parent, needed)
-            outer, lock = _locked(parent)
-            stack.callback(os.close, lock)
-            stack.callback(remove, outer)
-            pass_nothing_on(outer)
-            target = os.path.join(outer, "tree")
-            os.mkdir(target)
-        except OSError as error:
-            raise VolumeError(f"{parent} can't be used to restore into: {reason(error)}") from error
-        yield target
 
 
 def _require_room(path: str, needed: int) -> None:
