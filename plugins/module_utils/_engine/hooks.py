@@ -18,6 +18,8 @@ from .errors import ContainerError, DaemonError, UsageError, redact
 from .execution import kill
 
 _KEPT = 4096
+# Seconds that the daemon gets to learn that a command has ended.
+_ENDING = 10
 # Docker's own rule for the names of containers.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
@@ -78,12 +80,32 @@ def run(client: Client, hook: Hook, timeout: float, proceed: Callable[[], object
                     f"a command in the container {hook.container} took longer than {timeout:g} seconds and was ended"
                     f"{_quoted(said)}; give a longer exec_timeout"
                 )
+        status = _status(client, hook, execution, said, proceed)
     except BaseException:
         kill(client, execution)
         raise
-    status = client.executed(execution)["ExitCode"]
     if status != 0:
         raise ContainerError(f"a command in the container {hook.container} exited {status}{_quoted(said)}")
+
+
+def _status(client: Client, hook: Hook, execution: str, said: bytearray, proceed: Callable[[], object]) -> int:
+    """The exit status of a command that prints no more. Raise ContainerError if it isn't known before long."""
+    deadline = time.monotonic() + _ENDING
+    while True:
+        try:
+            facts = client.executed(execution)
+            if not facts["Running"] and facts["ExitCode"] is not None:
+                return int(facts["ExitCode"])
+            why = "it still ran, and was ended" if facts["Running"] else "the daemon has no exit status of it"
+        except DaemonError as error:
+            why = f"{error}; it may still run"
+        if time.monotonic() >= deadline:
+            raise ContainerError(
+                f"the output of a command in the container {hook.container} broke off, as when the Docker daemon is "
+                f"restarted, and how it ended isn't known: {why}{_quoted(said)}; see to it and run this again"
+            )
+        time.sleep(0.02)
+        proceed()
 
 
 def _collect(printed: Sequence[bytes], said: bytearray) -> None:
