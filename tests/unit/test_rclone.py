@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import collections.abc as c
 import datetime as dt
+import os
 import pathlib
+import threading
 import typing as t
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import copies, publication, rclone, repositories
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import (
+    copies,
+    download,
+    publication,
+    rclone,
+    repositories,
+)
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
     RepositoryError,
     ToolError,
@@ -169,6 +177,25 @@ def test_an_answer_that_is_none_is_an_error(fake: Fake) -> None:
     fake("echo '<html>'")
     with pytest.raises(RepositoryError, match="can't be reached, or not read"):
         Remote("off:x").backups("h", "v")
+
+
+def test_a_download_that_nobody_wants_any_more_ends_before_its_pipe_is_closed(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the descriptor's number may be somebody else's pipe next
+    fake("echo first\nexec /bin/sleep 60")
+    end, reading = rclone.Process.end, []
+
+    def watched(process: rclone.Process) -> None:
+        reading.append([thread for thread in threading.enumerate() if thread.name == "download"])
+        end(process)
+
+    monkeypatch.setattr(rclone.Process, "end", watched)
+    stored = download.Downloaded(rclone.Rclone(), "r:a", "0" * 64, 1)
+    with pytest.raises(ZeroDivisionError), stored.reading() as descriptor:  # noqa: PT012
+        assert os.read(descriptor, 6) == b"first\n"
+        raise ZeroDivisionError
+    assert reading == [[]]
 
 
 def test_only_its_own_part_of_the_environment_reaches_it(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:

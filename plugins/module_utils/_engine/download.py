@@ -87,7 +87,7 @@ class Downloaded:
                     found = flow.finish()
                     process.require_success()
             finally:
-                process.end()
+                process.kill()
                 flow.end()
         if found != self._expected:
             raise IntegrityError(f"archive {self._path} is not what its manifest says: it changed while it was read")
@@ -136,7 +136,7 @@ class _Flow:
         return self._found.hexdigest(), self._size
 
     def end(self) -> None:
-        """Leave nothing behind."""
+        """Leave nothing behind. The source must have an end, and stay open until here."""
         os.close(self.descriptor)
         self._thread.join()
 

@@ -137,10 +137,14 @@ class Process:
     def __exit__(self, *_exception: object) -> None:
         self.end()
 
-    def end(self) -> None:
-        """Have it end now, whatever it does."""
+    def kill(self) -> None:
+        """Have it end, but keep our ends of its pipes: somebody may be about to read."""
         if self._process.poll() is None:
             self._process.kill()
+
+    def end(self) -> None:
+        """Have it end now, whatever it does."""
+        self.kill()
         for pipe in (self.stdin, self.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
