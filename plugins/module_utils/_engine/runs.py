@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from . import names, records
+from . import dated, names, records
 from .errors import DrydockError
 from .options import Report
 
@@ -50,7 +51,7 @@ class Run:
         if code == 0:
             self._record["last_success_at"] = names.iso(now)
         self._record["volumes"] = {**self._record.get("volumes", {}), **_volumes(values)}
-        self._record["copies"] = _copies(self._record.get("copies", {}), values)
+        self._record["copies"] = _copies(self._record.get("copies", {}), values, now)
         self._keep()
 
     def _keep(self) -> None:
@@ -84,11 +85,10 @@ def _volumes(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _copies(before: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _copies(before: Mapping[str, Any], values: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     """The newest copy of each volume's backups in each further repository, as far as the run has looked there."""
     found = {volume: dict(copies) for volume, copies in before.items()}
     for repository, held in values.get("diff", {}).get("after", {}).get("copies", {}).items():
         for volume, ids in held.items():
-            known = filter(names.is_backup_id, ids)
-            found.setdefault(volume, {})[repository] = max(known, key=names.backup_order, default=None)
+            found.setdefault(volume, {})[repository] = dated.newest(ids, now)
     return found

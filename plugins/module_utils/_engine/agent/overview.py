@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import names, options, records, recovery
+from .. import dated, options, records, recovery
 from ..actions import backup, drill
 from ..client import Client
 from ..errors import DrydockError
@@ -63,6 +63,7 @@ class VolumeView:
     backups: int | None = None
     copies: dict[str, str | None] = field(default_factory=dict)
     drill: Mapping[str, Any] | None = None
+    future: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -162,17 +163,20 @@ def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories)
     if os.path.isabs(repository):
         made = inventories.of(params, host).get(name, [])
         view.backups = len(made)
-        if made:
-            newest = made[0]
-            view.newest, view.age = newest["id"], newest["age_seconds"]
+        view.future = [one["id"] for one in made if dated.ahead(one["id"], found.at)]
+        newest = next((one for one in made if dated.placed(one["id"], found.at)), None)
+        if newest is not None:
+            view.newest, view.age = newest["id"], dated.age(newest["id"], found.at)
             view.bytes, view.archive_bytes = newest["content"]["bytes"], newest["archive"]["bytes"]
             view.downtime = newest.get("consistency", {}).get("downtime_seconds")
             view.seconds = _between(newest["started_at"], newest["finished_at"])
         return view
     known = job.record.get("volumes", {}).get(name)
-    if known:
+    if known and dated.ahead(known["id"], found.at):
+        view.future = [known["id"]]
+    elif known:
         view.newest, view.bytes, view.archive_bytes = known["id"], known["bytes"], known["archive_bytes"]
-        view.age = (found.at - names.when(known["id"])).total_seconds()
+        view.age = dated.age(known["id"], found.at)
         view.seconds, view.downtime = known["seconds"], known["downtime_seconds"]
     return view
 

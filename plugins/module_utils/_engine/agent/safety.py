@@ -32,9 +32,14 @@ def problems(found: Overview) -> list[str]:
 
 
 def _of_volume(one: VolumeView) -> list[str]:
+    wrong = [
+        f"volume {one.volume}: its backup {backup_id} in {one.repository} is dated in the future, so it doesn't count: "
+        "a clock was ahead, or this host's is behind; see to the clock, and move that backup away once there is a "
+        "newer one"
+        for backup_id in one.future
+    ]
     if one.newest is None:
-        return [f"volume {one.volume}: there is no complete backup of it in {one.repository}"]
-    wrong = []
+        return [f"volume {one.volume}: there is no complete backup of it in {one.repository}", *wrong]
     if one.age is not None and one.age > one.max_age:
         wrong.append(
             f"volume {one.volume}: its newest backup is {show.span(one.age)} old; {show.span(one.max_age)} is allowed"

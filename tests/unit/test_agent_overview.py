@@ -1,0 +1,120 @@
+# SPDX-FileCopyrightText: 2026 drydock.volumes contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known of a host's backups, out of jobs, repositories and the records of runs."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import pathlib
+import typing as t
+
+import pytest
+
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import names, records, runs
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import exposition, jobs, overview, safety
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client, Connection
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.options import Report
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.repository import Directory
+from tests.unit.fake_daemon import FakeDaemon
+from tests.unit.samples import put
+
+HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+
+
+class Host:
+    """A host with a daemon, jobs, a repository, and what runs have left word of."""
+
+    def __init__(self, folder: pathlib.Path, daemon: FakeDaemon) -> None:
+        self.daemon = daemon
+        self.now = names.utc_now()
+        self._jobs = folder / "jobs.d"
+        self._jobs.mkdir()
+        self.path = folder / "backups"
+        self.path.mkdir()
+        self.repository = Directory(str(self.path))
+
+    def job(self, name: str = "nightly", **options: t.Any) -> None:
+        """Write a job of db1's."""
+        what = {} if {"volumes", "selector"} & options.keys() else {"volumes": ["pgdata"]}
+        content = {"action": "backup", "repository": str(self.path), "host": "db1", **what, **options}
+        (self._jobs / f"{name}.json").write_text(json.dumps(content))
+
+    def put(self, age: dt.timedelta) -> str:
+        """Publish a backup of pgdata."""
+        return put(self.repository, when=self.now - age)
+
+    def at(self, age: dt.timedelta, number: int = 1) -> str:
+        """The identifier of a backup that is as old as that."""
+        return names.stamp(self.now - age) + ("" if number == 1 else f"-{number}")
+
+    def record(self, job: str = "nightly", **values: t.Any) -> None:
+        """Have a run of a job, an hour ago, left word of something."""
+        done = names.iso(self.now - HOUR)
+        ran = {"started_at": done, "finished_at": done, "last_success_at": done, "running_since": None, "error": None}
+        records.write(records.RUNS, job, {**ran, "success": True, "exit_code": 0, "runs": 1, **values})
+
+    def look(self, wanted: list[str] | None = None) -> overview.Overview:
+        """All that is known."""
+        connection = Connection(docker_host=self.daemon.url)
+        return overview.gather(lambda: Client(connection), wanted, overview.MAX_AGE)
+
+    def problems(self) -> list[str]:
+        """What wants looking after."""
+        return safety.problems(self.look())
+
+    def samples(self) -> dict[str, float]:
+        """The metrics."""
+        lines = [line for line in exposition.text(self.look()).splitlines() if not line.startswith("#")]
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines}
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr(jobs, "CONFIGURATION", str(tmp_path))
+    return Host(tmp_path, daemon)
+
+
+def _report(**values: t.Any) -> Report:
+    return Report(changed=True, values={"backups": [], "unchanged": [], "failures": [], **values})
+
+
+def _copied(repository: str, *ids: str) -> Report:
+    return _report(diff={"after": {"copies": {repository: {"pgdata": list(ids)}}}})
+
+
+def test_a_backup_that_is_dated_in_the_future_does_not_hide_that_the_others_are_old(host: Host) -> None:
+    host.job()
+    old, future = host.put(3 * DAY), host.put(-300 * DAY)
+    (view,) = host.look().volumes
+    assert (view.newest, view.future, view.backups) == (old, [future], 2)
+    first, second = host.problems()
+    assert f"its backup {future} in {host.path} is dated in the future" in first
+    assert "its newest backup is 3 d 0 h old" in second
+
+
+def test_a_clock_that_is_a_little_ahead_is_none_that_is_wrong(host: Host) -> None:
+    host.job()
+    newest = host.put(-dt.timedelta(minutes=5))
+    (view,) = host.look().volumes
+    assert (view.newest, view.age, view.future) == (newest, 0, [])
+    assert host.problems() == []
+
+
+def test_a_remotes_backup_that_is_dated_in_the_future_is_none(host: Host) -> None:
+    host.job(repository="s3:b")
+    future = host.at(-DAY)
+    known = {"id": future, "bytes": 1, "archive_bytes": 1, "seconds": 1.0, "downtime_seconds": 0}
+    host.record(volumes={"pgdata": known})
+    (view,) = host.look().volumes
+    assert (view.newest, view.future) == (None, [future])
+
+
+def test_a_copy_that_is_dated_in_the_future_is_not_the_newest() -> None:
+    run = runs.Run("nightly", "backup")
+    now = names.utc_now()
+    good, future = names.stamp(now - HOUR), names.stamp(now + 30 * DAY)
+    run.ended(0, _copied("s3:b", good, future, "20260230T101502Z", "(a new backup)"))
+    record = records.read(records.RUNS, "nightly")
+    assert record is not None
+    assert record["copies"] == {"pgdata": {"s3:b": good}}
