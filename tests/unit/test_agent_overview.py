@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import pathlib
 import typing as t
 
@@ -28,8 +29,8 @@ class Host:
     def __init__(self, folder: pathlib.Path, daemon: FakeDaemon) -> None:
         self.daemon = daemon
         self.now = names.utc_now()
-        self._jobs = folder / "jobs.d"
-        self._jobs.mkdir()
+        self.jobs = folder / "jobs.d"
+        self.jobs.mkdir()
         self.path = folder / "backups"
         self.path.mkdir()
         self.repository = Directory(str(self.path))
@@ -38,7 +39,7 @@ class Host:
         """Write a job of db1's."""
         what = {} if {"volumes", "selector"} & options.keys() else {"volumes": ["pgdata"]}
         content = {"action": "backup", "repository": str(self.path), "host": "db1", **what, **options}
-        (self._jobs / f"{name}.json").write_text(json.dumps(content))
+        (self.jobs / f"{name}.json").write_text(json.dumps(content))
 
     def put(self, age: dt.timedelta) -> str:
         """Publish a backup of pgdata."""
@@ -118,3 +119,21 @@ def test_a_copy_that_is_dated_in_the_future_is_not_the_newest() -> None:
     record = records.read(records.RUNS, "nightly")
     assert record is not None
     assert record["copies"] == {"pgdata": {"s3:b": good}}
+
+
+def test_a_drill_job_that_has_had_no_good_run_for_long_is_told(host: Host) -> None:
+    host.job("monthly", action="drill")
+    assert host.problems() == []  # its file is new
+    file = host.jobs / "monthly.json"
+    written = (host.now - 36 * DAY).timestamp()
+    os.utime(file, (written, written))
+    (problem,) = host.problems()
+    assert "job monthly: it has had no good run in 36 d" in problem
+    assert host.samples()['drydock_drill_overdue{action="drill",name="monthly"}'] == 1
+    host.record("monthly")
+    assert host.problems() == []
+    assert host.samples()['drydock_drill_overdue{action="drill",name="monthly"}'] == 0
+    host.job("monthly", action="drill", max_age="1h")
+    host.record("monthly", last_success_at=names.iso(host.now - 2 * HOUR))
+    (problem,) = host.problems()
+    assert "its last good run was 2 h 0 min ago; 1 h 0 min is allowed" in problem

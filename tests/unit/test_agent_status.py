@@ -59,7 +59,10 @@ def _safe() -> Overview:
     """A host on which all is well."""
     return Overview(
         NOW,
-        jobs=[JobView("nightly", "backup", 86400.0, {}, RECORD)],
+        jobs=[
+            JobView("nightly", "backup", 86400.0, {}, RECORD),
+            JobView("monthly", "drill", 35 * 86400.0, {}, RECORD, idle=86400.0),
+        ],
         volumes=[
             VolumeView(
                 "pgdata",
@@ -89,7 +92,11 @@ def _volume(found: Overview, **changes: t.Any) -> None:
 
 
 def _job(found: Overview, **changes: t.Any) -> None:
-    found.jobs = [dataclasses.replace(found.jobs[0], **changes)]
+    found.jobs[0] = dataclasses.replace(found.jobs[0], **changes)
+
+
+def _drill_job(found: Overview, **changes: t.Any) -> None:
+    found.jobs[1] = dataclasses.replace(found.jobs[1], **changes)
 
 
 def _record(found: Overview, **changes: t.Any) -> None:
@@ -123,6 +130,18 @@ def test_a_safe_host_is_safe() -> None:
         (
             lambda f: _record(f, running_since="2026-11-23T11:00:00Z"),
             "job nightly: its run of 2026-11-23T11:00:00Z was int",
+        ),
+        (
+            lambda f: _drill_job(f, record={**RECORD, "success": False, "error": "the image nope is not on this host"}),
+            "job monthly: its last run (2026-11-23T02:01:30Z) failed: the image nope",
+        ),
+        (
+            lambda f: _drill_job(f, idle=36 * 86400.0),
+            "job monthly: its last good run was 36 d 0 h ago; 35 d 0 h is allowed",
+        ),
+        (
+            lambda f: _drill_job(f, idle=36 * 86400.0, record={}),
+            "job monthly: it has had no good run in 36 d 0 h; 35 d 0 h is allowed",
         ),
         (
             lambda f: setattr(f, "drills", [{**DRILL, "success": False, "error": "bad"}]),
@@ -179,6 +198,7 @@ def test_every_metric_is_there_and_as_prometheus_wants_it() -> None:
     assert found['drydock_job_runs_total{action="backup",name="nightly"}'] == 12
     assert found['drydock_drill_restore_seconds{host="db1",volume="pgdata"}'] == 4.1
     assert found["drydock_orphan_volumes"] == 3
+    assert found['drydock_drill_overdue{action="drill",name="monthly"}'] == 0
     assert found['drydock_repository_free_bytes{host="db1",repository="/r"}'] == 10_000
     assert found['drydock_copy_missing{host="db1",repository="s3:b",volume="pgdata"}'] == 0
 

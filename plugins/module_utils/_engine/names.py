@@ -66,6 +66,14 @@ def iso(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def moment(text: object) -> datetime | None:
+    """The time (UTC) that manifests and records have written so; None for anything else."""
+    try:
+        return datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
+
+
 def backup_order(backup_id: str) -> tuple[str, int]:
     """A key that sorts identifiers by time, and ``-10`` after ``-9``. Raise UsageError for anything else."""
     match = _ID.fullmatch(backup_id)

@@ -9,7 +9,6 @@ The format is https://prometheus.io/docs/instrumenting/exposition_formats/. Time
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 from .. import names
@@ -54,6 +53,7 @@ METRICS = {
     "drydock_drill_duration_seconds": ("gauge", "How long the last drill of the volume took."),
     "drydock_drill_restore_seconds": ("gauge", "How long the restore in the volume's last good drill took."),
     "drydock_drill_bytes": ("gauge", "The sum of the sizes of the files that the volume's last good drill restored."),
+    "drydock_drill_overdue": ("gauge", "Whether the last good run of a drill job is longer ago than it may be."),
     "drydock_repository_up": ("gauge", "Whether the local repository can be read."),
     "drydock_repository_backups": ("gauge", "The number of this host's complete backups in the local repository."),
     "drydock_repository_size_bytes": ("gauge", "The size of this host's archives in the local repository."),
@@ -109,6 +109,8 @@ def _job(samples: _Samples, job: JobView) -> None:
     record, labels = job.record, {"name": job.name, "action": job.action}
     samples.add("drydock_job_valid", job.problem is None, **labels)
     samples.add("drydock_job_running", job.running, **labels)
+    if job.action == "drill":
+        samples.add("drydock_drill_overdue", job.overdue, **labels)
     if not record:
         return
     samples.add("drydock_job_interrupted", bool(record.get("running_since")) and not job.running, **labels)
@@ -180,10 +182,8 @@ def _escaped(value: str) -> str:
 
 def _time(iso: Any) -> float | None:
     """The seconds since 1970 of a time as records have it."""
-    try:
-        return datetime.strptime(str(iso), "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return None
+    when = names.moment(iso)
+    return None if when is None else when.timestamp()
 
 
 def _began(backup_id: str | None) -> float | None:

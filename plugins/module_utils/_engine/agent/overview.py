@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import dated, options, records, recovery
+from .. import dated, names, options, records, recovery
 from ..actions import backup, drill
 from ..client import Client
 from ..errors import DrydockError
@@ -26,14 +26,15 @@ from ..validate import validated
 from . import jobs
 
 SPECS: Mapping[str, Spec] = {"backup": backup.SPEC, "drill": drill.SPEC}
-#: How old a newest backup may be, in seconds, where nothing else is said.
-MAX_AGE = 2 * 86400.0
+#: How old a newest backup may be, in seconds, and how long ago a drill job's last good run, where nothing else is said.
+MAX_AGE, DRILL_AGE = 2 * 86400.0, 35 * 86400.0
 
 
 @dataclass
 class JobView:
     """A job: how old what it makes may get (``max_age``, seconds), its options (``params``), its last runs' ``record``,
-    whether one is going on, and what is wrong with its file."""
+    whether one is going on, for how many seconds it has been ``idle``, and what is wrong with its file. The last time
+    that it wasn't idle is its last good run, or, before there is one, when its file was written."""
 
     name: str
     action: str = ""
@@ -42,6 +43,12 @@ class JobView:
     record: Mapping[str, Any] = field(default_factory=dict)
     running: bool = False
     problem: str | None = None
+    idle: float | None = None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it is a drill, and its last good run is too long ago. A backup job's volumes tell that themselves."""
+        return self.action == "drill" and self.idle is not None and self.idle > self.max_age
 
 
 @dataclass
@@ -99,7 +106,7 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
     the jobs or the journal can't be read."""
     found = Overview(datetime.now(timezone.utc), interrupted=recovery.unfinished())
     found.drills = [record for name in records.names(records.DRILLS) if (record := records.read(records.DRILLS, name))]
-    found.jobs = [_job(name, max_age, named=wanted is not None) for name in wanted or jobs.names()]
+    found.jobs = [_job(name, max_age, found.at, named=wanted is not None) for name in wanted or jobs.names()]
     listed: dict[str, dict[str, Any]] = {}
     containers: list[dict[str, Any]] = []
     try:
@@ -122,7 +129,7 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
     return found
 
 
-def _job(name: str, max_age: float, *, named: bool) -> JobView:
+def _job(name: str, max_age: float, now: datetime, *, named: bool) -> JobView:
     """One job. Raise UsageError if it was ``named`` and isn't there."""
     view = JobView(name, max_age=max_age, record=records.read(records.RUNS, name) or {})
     try:
@@ -133,7 +140,9 @@ def _job(name: str, max_age: float, *, named: bool) -> JobView:
         view.problem = str(error)
         return view
     view.action, view.running = job.action, jobs.is_running(name)
-    view.max_age = max_age if job.max_age is None else job.max_age
+    otherwise = DRILL_AGE if job.action == "drill" else max_age
+    view.max_age = otherwise if job.max_age is None else job.max_age
+    view.idle = _idle(job.path, view.record, now)
     try:
         if job.action not in SPECS:
             raise DrydockError(f"action is {job.action!r}; it can be {' or '.join(SPECS)}")
@@ -141,6 +150,22 @@ def _job(name: str, max_age: float, *, named: bool) -> JobView:
     except DrydockError as error:
         view.problem = f"{job.where}: {error}"
     return view
+
+
+def _idle(path: str, record: Mapping[str, Any], now: datetime) -> float | None:
+    """For how many seconds a job has had no good run."""
+    for when in (names.moment(record.get("last_success_at")), _written(path)):
+        if when is not None and when <= now + dated.SKEW:
+            return max(0.0, (now - when).total_seconds())
+    return None
+
+
+def _written(path: str) -> datetime | None:
+    """When a file was written."""
+    try:
+        return datetime.fromtimestamp(os.stat(path).st_mtime, timezone.utc)
+    except (OSError, OverflowError, ValueError):
+        return None
 
 
 def _names(job: JobView, listed: Mapping[str, Any], containers: Sequence[dict[str, Any]]) -> Sequence[str]:

@@ -60,4 +60,11 @@ def _of_job(job: JobView) -> list[str]:
         return [f"job {job.name}: its run of {record['running_since']} was interrupted"]
     if record.get("success") is False:
         return [f"job {job.name}: its last run ({record['finished_at']}) failed: {record['error']}"]
+    if job.overdue:
+        never = record.get("last_success_at") is None
+        since = show.span(job.idle)
+        last = f"it has had no good run in {since}" if never else f"its last good run was {since} ago"
+        allowed = f"{show.span(job.max_age)} is allowed"
+        start = f"start it: drydock-volumes drill --job {job.name}"
+        return [f"job {job.name}: {last}; {allowed}: whether backups restore isn't known; {start}"]
     return []
