@@ -226,6 +226,15 @@ def test_labels_are_escaped_and_samples_are_not_doubled() -> None:
     assert 'repository="/a \\"b\\" \\\\ \\n"' in _checked(exposition.text(found))
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_jobs_for_one_volume_the_stricter_one_counts(order: int) -> None:
+    found = _safe()
+    views = [found.volumes[0], dataclasses.replace(found.volumes[0], job="weekly", max_age=8 * 86400.0)]
+    found.volumes = views[::order]
+    samples = _samples(exposition.text(found))
+    assert samples['drydock_backup_max_age_seconds{host="db1",repository="/r",volume="pgdata"}'] == 86400
+
+
 def test_the_conventions_of_names() -> None:
     for name, (kind, told) in exposition.METRICS.items():
         assert name.startswith("drydock_")

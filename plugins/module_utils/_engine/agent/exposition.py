@@ -8,7 +8,7 @@ The format is https://prometheus.io/docs/instrumenting/exposition_formats/. Time
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import names
@@ -64,6 +64,12 @@ METRICS = {
 
 Labels = tuple[tuple[str, str], ...]
 
+_STRICTEST: Mapping[str, Callable[[float, float], float]] = {
+    "drydock_backup_max_age_seconds": min,
+    "drydock_backup_missing": max,
+    "drydock_copy_missing": max,
+}
+
 
 class _Samples:
     """The samples of each metric. One that isn't known is none."""
@@ -72,9 +78,13 @@ class _Samples:
         self.of: dict[str, dict[Labels, float]] = {name: {} for name in METRICS}
 
     def add(self, metric: str, value: float | None, **labels: str) -> None:
-        """Add one, in place of another with the same labels."""
+        """Add one, in place of another with the same labels; where several jobs back one volume up, the strictest
+        of them counts."""
         if value is not None:
-            self.of[metric][tuple(sorted(labels.items()))] = float(value)
+            key, strictest = tuple(sorted(labels.items())), _STRICTEST.get(metric)
+            known = self.of[metric].get(key)
+            value = float(value)
+            self.of[metric][key] = value if known is None or strictest is None else strictest(known, value)
 
 
 def text(found: Overview, orphans: Mapping[str, Any] | None = None) -> str:
