@@ -137,3 +137,45 @@ def test_a_drill_job_that_has_had_no_good_run_for_long_is_told(host: Host) -> No
     host.record("monthly", last_success_at=names.iso(host.now - 2 * HOUR))
     (problem,) = host.problems()
     assert "its last good run was 2 h 0 min ago; 1 h 0 min is allowed" in problem
+
+
+@pytest.mark.parametrize(("written", "root"), [("/mnt/nas//backups/", "/mnt/nas/backups"), ("s3:b/x/", "s3:b/x")])
+def test_a_copy_is_found_however_its_repository_is_written(host: Host, written: str, root: str) -> None:
+    host.job(copies=[{"repository": written}])
+    copy = host.put(HOUR)
+    run = runs.Run("nightly", "backup")
+    run.ended(0, _copied(root, copy))
+    (view,) = host.look().volumes
+    assert view.copies == {root: copy}
+    assert host.problems() == []
+
+
+def test_an_hourly_job_does_not_put_the_nightly_ones_copies_behind(host: Host) -> None:
+    host.job("hourly", max_age="3h")
+    host.job("nightly", max_age="36h", copies=[{"repository": "s3:b"}])
+    host.put(HOUR)
+    host.record("nightly", copies={"pgdata": {"s3:b": host.at(20 * HOUR)}})
+    assert host.problems() == []
+    host.record("nightly", copies={"pgdata": {"s3:b": host.at(40 * HOUR)}})
+    (problem,) = host.problems()
+    assert "its newest copy in s3:b" in problem
+
+
+def test_what_is_there_is_what_any_job_has_seen(host: Host) -> None:
+    for name, age in (("a", 50 * HOUR), ("b", 2 * HOUR)):
+        host.job(name, copies=[{"repository": "s3:b"}])
+        host.record(name, copies={"pgdata": {"s3:b": host.at(age)}})
+    host.put(2 * HOUR)
+    assert host.problems() == []
+    assert [view.copies for view in host.look(["a"]).volumes] == [{"s3:b": host.at(2 * HOUR)}]
+    # but not what one of another host's backups has seen
+    host.job("b", host="db2", copies=[{"repository": "s3:b"}])
+    assert [view.copies for view in host.look(["a"]).volumes] == [{"s3:b": host.at(50 * HOUR)}]
+
+
+def test_so_is_what_is_in_a_remote(host: Host) -> None:
+    for name, age in (("a", 50 * HOUR), ("b", 2 * HOUR)):
+        host.job(name, repository="s3:b" + "/" * (name == "b"))
+        known = {"id": host.at(age), "bytes": 1, "archive_bytes": 1, "seconds": 1.0, "downtime_seconds": 0}
+        host.record(name, volumes={"pgdata": known})
+    assert host.problems() == []

@@ -78,6 +78,7 @@ def _safe() -> Overview:
                 downtime=2.5,
                 backups=7,
                 copies={"s3:b": "20261123T020000Z"},
+                copy_ages={"s3:b": 36000.0},
                 drill=DRILL,
             )
         ],
@@ -121,7 +122,10 @@ def test_a_safe_host_is_safe() -> None:
         (lambda f: _volume(f, newest=None), "volume pgdata: there is no complete backup of it in /r"),
         (lambda f: _volume(f, age=90000.0), "volume pgdata: its newest backup is 1 d 1 h old; 1 d 0 h is allowed"),
         (lambda f: _volume(f, copies={"s3:b": None}), "volume pgdata: there is no copy of its backups in s3:b"),
-        (lambda f: _volume(f, copies={"s3:b": "20261122T020000Z"}), "20261123T020000Z isn't copied to s3:b"),
+        (
+            lambda f: _volume(f, copies={"s3:b": "20261122T020000Z"}, copy_ages={"s3:b": 122400.0}),
+            "volume pgdata: its newest copy in s3:b (20261122T020000Z) is 1 d 10 h old; 1 d 0 h is allowed",
+        ),
         (lambda f: _job(f, problem="jobs.d/nightly.json: it is no JSON"), "jobs.d/nightly.json: it is no JSON"),
         (
             lambda f: _record(f, success=False, error="disk full"),
@@ -162,6 +166,13 @@ def test_a_run_that_is_going_is_no_problem() -> None:
     _job(found, record={**RECORD, "running_since": "2026-11-23T11:00:00Z"}, running=True)
     assert safety.problems(found) == []
     assert "runs since 2026-11-23T11:00:00Z" in "\n".join(status.lines(found, []))
+
+
+def test_a_copy_needs_its_time() -> None:
+    found = _safe()
+    _volume(found, copies={"s3:b": "20261122T130000Z"}, copy_ages={"s3:b": 82800.0})
+    assert safety.problems(found) == []
+    assert _samples(exposition.text(found))['drydock_copy_missing{host="db1",repository="s3:b",volume="pgdata"}'] == 0
 
 
 def test_the_screen() -> None:

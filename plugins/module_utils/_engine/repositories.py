@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from .errors import UsageError
+from .rclone import split
 from .remote import Remote
 from .repository import Directory
 from .stored import Stored
@@ -120,6 +121,16 @@ class Repository(Protocol):
         """Remove a backup."""
 
 
+def root_of(text: str) -> str:
+    """The root of the repository that ``text`` names, without opening it: equal ones are the same place. Raise
+    UsageError as open_repository does."""
+    if os.path.isabs(text):
+        return Directory(text, read_only=True).root
+    if ":" in text:
+        return ":".join(split(text))
+    raise _malformed(text)
+
+
 def open_repository(text: str, *, read_only: bool = False, rclone_config: str | None = None) -> Repository:
     """The repository that ``text`` names: an absolute path, or ``REMOTE:path`` for a remote of rclone's configuration,
     which is in the file ``rclone_config`` if it isn't where rclone looks by itself.
@@ -130,6 +141,10 @@ def open_repository(text: str, *, read_only: bool = False, rclone_config: str | 
         return Directory(text, read_only=read_only)
     if ":" in text:
         return Remote(text, read_only=read_only, config=rclone_config)
-    raise UsageError(
+    raise _malformed(text)
+
+
+def _malformed(text: str) -> UsageError:
+    return UsageError(
         f"repository {text!r} is not an absolute path, and not REMOTE:path with a remote of rclone's configuration"
     )

@@ -47,7 +47,10 @@ METRICS = {
         "gauge",
         "When the newest backup has started that a further repository has.",
     ),
-    "drydock_copy_missing": ("gauge", "Whether the newest backup isn't in a further repository."),
+    "drydock_copy_missing": (
+        "gauge",
+        "Whether a further repository has no copy, or none as new as the newest backup must be.",
+    ),
     "drydock_drill_success": ("gauge", "Whether the last drill of the volume was good."),
     "drydock_drill_last_timestamp_seconds": ("gauge", "When the last drill of the volume has ended."),
     "drydock_drill_duration_seconds": ("gauge", "How long the last drill of the volume took."),
@@ -153,7 +156,7 @@ def _volume(samples: _Samples, one: VolumeView) -> None:
     samples.add("drydock_volume_size_bytes", one.bytes, volume=one.volume)
     for repository, copy in one.copies.items():
         where = {"volume": one.volume, "repository": repository, "host": one.host}
-        samples.add("drydock_copy_missing", copy != one.newest, **where)
+        samples.add("drydock_copy_missing", one.behind(repository), **where)
         samples.add("drydock_copy_last_timestamp_seconds", _began(copy), **where)
 
 

@@ -21,9 +21,11 @@ from ..client import Client
 from ..errors import DrydockError
 from ..inventory import inventory
 from ..options import Spec
+from ..repositories import root_of
 from ..selection import Selector, select
 from ..validate import validated
 from . import jobs
+from .recorded import Recorded
 
 SPECS: Mapping[str, Spec] = {"backup": backup.SPEC, "drill": drill.SPEC}
 #: How old a newest backup may be, in seconds, and how long ago a drill job's last good run, where nothing else is said.
@@ -54,7 +56,8 @@ class JobView:
 @dataclass
 class VolumeView:
     """A volume that a job backs up: its newest complete backup, with its ``age`` in seconds, how many ``backups`` there
-    are (None: not known), the newest copy in each further repository, and its last drill."""
+    are (None: not known), the newest copy in each further repository, with its age, and its last drill. Those that are
+    dated in the ``future`` are never the newest."""
 
     volume: str
     job: str
@@ -69,8 +72,15 @@ class VolumeView:
     downtime: float | None = None
     backups: int | None = None
     copies: dict[str, str | None] = field(default_factory=dict)
+    copy_ages: dict[str, float | None] = field(default_factory=dict)
     drill: Mapping[str, Any] | None = None
     future: list[str] = field(default_factory=list)
+
+    def behind(self, repository: str) -> bool:
+        """Whether the newest copy in a further repository is older than a backup may be, or there is none. A copy needs
+        its time, and isn't made by each job that backs the volume up, so it needn't be of the newest backup."""
+        age = self.copy_ages.get(repository)
+        return age is None or age > self.max_age
 
 
 @dataclass
@@ -106,7 +116,10 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
     the jobs or the journal can't be read."""
     found = Overview(datetime.now(timezone.utc), interrupted=recovery.unfinished())
     found.drills = [record for name in records.names(records.DRILLS) if (record := records.read(records.DRILLS, name))]
-    found.jobs = [_job(name, max_age, found.at, named=wanted is not None) for name in wanted or jobs.names()]
+    every = [_job(name, max_age, found.at, named=False) for name in jobs.names()]
+    found.jobs = every if not wanted else [_job(name, max_age, found.at, named=True) for name in wanted]
+    known = {job.name: job for job in [*every, *found.jobs] if job.problem is None and job.action == "backup"}
+    recorded = Recorded(((job.params, job.record) for job in known.values()), found.at)
     listed: dict[str, dict[str, Any]] = {}
     containers: list[dict[str, Any]] = []
     try:
@@ -120,7 +133,7 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
         for name in [] if job.problem is not None else _names(job, listed, containers):
             drilled.add((name, options.host(job.params)))
             if job.action == "backup":
-                found.volumes.append(_volume(job, name, found, inventories))
+                found.volumes.append(_volume(job, name, found, inventories, recorded))
     # of a volume that no job knows any more, nobody wants to hear
     found.drills = [one for one in found.drills if (one.get("volume"), one.get("host")) in drilled]
     if found.docker is None and wanted is None:
@@ -146,10 +159,16 @@ def _job(name: str, max_age: float, now: datetime, *, named: bool) -> JobView:
     try:
         if job.action not in SPECS:
             raise DrydockError(f"action is {job.action!r}; it can be {' or '.join(SPECS)}")
-        view.params = validated(SPECS[job.action], job.options, os.environ)
+        view.params = _rooted(validated(SPECS[job.action], job.options, os.environ))
     except DrydockError as error:
         view.problem = f"{job.where}: {error}"
     return view
+
+
+def _rooted(params: dict[str, Any]) -> dict[str, Any]:
+    """The options with the roots of repositories in place of their names: what a run records is by its root."""
+    copies = [{**each, "repository": root_of(each["repository"])} for each in params.get("copies") or []]
+    return {**params, "repository": root_of(params["repository"]), "copies": copies}
 
 
 def _idle(path: str, record: Mapping[str, Any], now: datetime) -> float | None:
@@ -178,13 +197,15 @@ def _names(job: JobView, listed: Mapping[str, Any], containers: Sequence[dict[st
     return select(dict(listed), containers, selector)
 
 
-def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories) -> VolumeView:
+def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories, recorded: Recorded) -> VolumeView:
     params = job.params
     host, repository = options.host(params), params["repository"]
     view = VolumeView(name, job.name, host, repository, job.max_age)
     view.drill = next((one for one in found.drills if (one.get("volume"), one.get("host")) == (name, host)), None)
-    held = job.record.get("copies", {}).get(name, {})
-    view.copies = {each["repository"]: held.get(each["repository"]) for each in params.get("copies") or []}
+    for each in params["copies"]:
+        copy = recorded.copy(host, each["repository"], name)
+        view.copies[each["repository"]] = copy
+        view.copy_ages[each["repository"]] = None if copy is None else dated.age(copy, found.at)
     if os.path.isabs(repository):
         made = inventories.of(params, host).get(name, [])
         view.backups = len(made)
@@ -196,10 +217,9 @@ def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories)
             view.downtime = newest.get("consistency", {}).get("downtime_seconds")
             view.seconds = _between(newest["started_at"], newest["finished_at"])
         return view
-    known = job.record.get("volumes", {}).get(name)
-    if known and dated.ahead(known["id"], found.at):
-        view.future = [known["id"]]
-    elif known:
+    known = recorded.newest(host, repository, name)
+    view.future = recorded.future(host, repository, name)
+    if known:
         view.newest, view.bytes, view.archive_bytes = known["id"], known["bytes"], known["archive_bytes"]
         view.age = dated.age(known["id"], found.at)
         view.seconds, view.downtime = known["seconds"], known["downtime_seconds"]

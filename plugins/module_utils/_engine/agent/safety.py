@@ -45,10 +45,14 @@ def _of_volume(one: VolumeView) -> list[str]:
             f"volume {one.volume}: its newest backup is {show.span(one.age)} old; {show.span(one.max_age)} is allowed"
         )
     for repository, copy in one.copies.items():
-        if copy is None:
+        age = one.copy_ages.get(repository)
+        if copy is None or age is None:
             wrong.append(f"volume {one.volume}: there is no copy of its backups in {repository}")
-        elif copy != one.newest:
-            wrong.append(f"volume {one.volume}: {one.newest} isn't copied to {repository}; the newest copy is {copy}")
+        elif one.behind(repository):
+            wrong.append(
+                f"volume {one.volume}: its newest copy in {repository} ({copy}) is {show.span(age)} old; "
+                f"{show.span(one.max_age)} is allowed"
+            )
     return wrong
 
 

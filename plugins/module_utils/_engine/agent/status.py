@@ -79,7 +79,7 @@ def lines(found: Overview, wrong: list[str]) -> list[str]:
 
 
 def _volume(one: VolumeView) -> tuple[str, ...]:
-    copies = [copy for copy in one.copies.values() if copy is not None and copy == one.newest]
+    copies = [repository for repository in one.copies if not one.behind(repository)]
     drill = "never"
     if one.drill is not None:
         drill = f"{'good' if one.drill.get('success') else 'FAILED'}, {one.drill.get('finished_at')}"
