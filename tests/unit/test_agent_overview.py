@@ -18,7 +18,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine.client imp
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.options import Report
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.repository import Directory
 from tests.unit.fake_daemon import FakeDaemon
-from tests.unit.samples import put
+from tests.unit.samples import a_manifest, put
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
@@ -44,6 +44,10 @@ class Host:
     def put(self, age: dt.timedelta) -> str:
         """Publish a backup of pgdata."""
         return put(self.repository, when=self.now - age)
+
+    def remove(self, backup_id: str) -> None:
+        """Remove a backup of pgdata."""
+        self.repository.remove(self.repository.backup("db1", "pgdata", backup_id))
 
     def at(self, age: dt.timedelta, number: int = 1) -> str:
         """The identifier of a backup that is as old as that."""
@@ -179,3 +183,43 @@ def test_so_is_what_is_in_a_remote(host: Host) -> None:
         known = {"id": host.at(age), "bytes": 1, "archive_bytes": 1, "seconds": 1.0, "downtime_seconds": 0}
         host.record(name, volumes={"pgdata": known})
     assert host.problems() == []
+
+
+def test_an_unchanged_volumes_backup_is_as_old_as_the_last_look_at_it(host: Host) -> None:
+    host.job(skip_unchanged=True, copies=[{"repository": "s3:b"}])
+    old = host.put(9 * DAY)
+    assert len(host.problems()) == 2
+    run = runs.Run("nightly", "backup")
+    unchanged = [{"volume": "pgdata", "id": old, "seconds": 0.1}]
+    run.ended(0, Report(changed=False, values={**_copied("s3:b", old).values, "unchanged": unchanged}))
+    assert host.problems() == []
+    (view,) = host.look().volumes
+    assert view.newest == old
+    labels = f'{{host="db1",repository="{host.path}",volume="pgdata"}}'
+    samples = host.samples()
+    assert samples[f"drydock_backup_age_seconds{labels}"] < 60
+    assert samples[f"drydock_backup_last_success_timestamp_seconds{labels}"] >= host.now.timestamp()
+    # without the backup, that it was as the volume is helps nobody
+    older = host.put(12 * DAY)
+    host.remove(old)
+    (view,) = host.look().volumes
+    assert (view.newest, view.confirmed) == (older, None)
+    assert "its newest backup is 12 d 0 h old" in host.problems()[0]
+
+
+def test_an_unchanged_volume_of_a_remote_has_a_backup_whoever_made_it(host: Host) -> None:
+    host.job(repository="s3:b", skip_unchanged=True)
+    old = host.at(9 * DAY)
+    runs.Run("nightly", "backup").ended(0, _report(unchanged=[{"volume": "pgdata", "id": old, "seconds": 0.1}]))
+    assert host.problems() == []
+    assert [view.newest for view in host.look().volumes] == [old]
+
+
+def test_a_new_backup_is_no_longer_one_that_was_found_unchanged() -> None:
+    unchanged = [{"volume": "pgdata", "id": "20261120T020000Z", "seconds": 0.1}]
+    runs.Run("nightly", "backup").ended(0, _report(unchanged=unchanged))
+    made = {**a_manifest(), "seconds": 1.0}
+    runs.Run("nightly", "backup").ended(0, _report(backups=[made]))
+    record = records.read(records.RUNS, "nightly")
+    assert record is not None
+    assert record["confirmed"] == {}

@@ -51,6 +51,7 @@ class Run:
         if code == 0:
             self._record["last_success_at"] = names.iso(now)
         self._record["volumes"] = {**self._record.get("volumes", {}), **_volumes(values)}
+        self._record["confirmed"] = _confirmed(self._record.get("confirmed", {}), values, self._began)
         self._record["copies"] = _copies(self._record.get("copies", {}), values, now)
         self._keep()
 
@@ -83,6 +84,14 @@ def _volumes(values: Mapping[str, Any]) -> dict[str, Any]:
         }
         for each in values.get("backups", [])
     }
+
+
+def _confirmed(before: Mapping[str, Any], values: Mapping[str, Any], began: datetime) -> dict[str, Any]:
+    """The backup of each volume that was found unchanged since, and when that was found last."""
+    made = {each["volume"]["name"] for each in values.get("backups", [])}
+    kept = {volume: one for volume, one in before.items() if volume not in made}
+    found = {each["volume"]: {"id": each["id"], "at": names.iso(began)} for each in values.get("unchanged", [])}
+    return {**kept, **found}
 
 
 def _copies(before: Mapping[str, Any], values: Mapping[str, Any], now: datetime) -> dict[str, Any]:

@@ -33,8 +33,11 @@ METRICS = {
     "drydock_job_bytes": ("gauge", "The sum of the sizes of the files that the job's last run read or restored."),
     "drydock_job_runs_total": ("counter", "The number of runs of the job that have started."),
     "drydock_job_failed_runs_total": ("counter", "The number of runs of the job that have failed."),
-    "drydock_backup_last_success_timestamp_seconds": ("gauge", "When the newest complete backup has started."),
-    "drydock_backup_age_seconds": ("gauge", "How old the newest complete backup is."),
+    "drydock_backup_last_success_timestamp_seconds": (
+        "gauge",
+        "When the newest complete backup has started, or the volume was last found to be as that holds it.",
+    ),
+    "drydock_backup_age_seconds": ("gauge", "How long that is ago."),
     "drydock_backup_max_age_seconds": ("gauge", "How old the newest complete backup may be."),
     "drydock_backup_missing": ("gauge", "Whether a volume that a job backs up has no complete backup."),
     "drydock_backup_size_bytes": ("gauge", "The size of the newest backup's archive."),
@@ -148,7 +151,8 @@ def _volume(samples: _Samples, one: VolumeView) -> None:
     samples.add("drydock_backups", one.backups, **labels)
     if one.newest is None:
         return
-    samples.add("drydock_backup_last_success_timestamp_seconds", _began(one.newest), **labels)
+    since = _began(one.newest) if one.confirmed is None else _time(one.confirmed)
+    samples.add("drydock_backup_last_success_timestamp_seconds", since, **labels)
     samples.add("drydock_backup_age_seconds", one.age, **labels)
     samples.add("drydock_backup_size_bytes", one.archive_bytes, **labels)
     samples.add("drydock_backup_duration_seconds", one.seconds, **labels)

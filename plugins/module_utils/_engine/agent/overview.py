@@ -56,7 +56,8 @@ class JobView:
 @dataclass
 class VolumeView:
     """A volume that a job backs up: its newest complete backup, with its ``age`` in seconds, how many ``backups`` there
-    are (None: not known), the newest copy in each further repository, with its age, and its last drill. Those that are
+    are (None: not known), when a run has last ``confirmed`` that the volume is still as the newest one, which its age
+    then counts from, the newest copy in each further repository, with its age, and its last drill. Those that are
     dated in the ``future`` are never the newest."""
 
     volume: str
@@ -71,6 +72,7 @@ class VolumeView:
     seconds: float | None = None
     downtime: float | None = None
     backups: int | None = None
+    confirmed: str | None = None
     copies: dict[str, str | None] = field(default_factory=dict)
     copy_ages: dict[str, float | None] = field(default_factory=dict)
     drill: Mapping[str, Any] | None = None
@@ -202,28 +204,43 @@ def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories,
     host, repository = options.host(params), params["repository"]
     view = VolumeView(name, job.name, host, repository, job.max_age)
     view.drill = next((one for one in found.drills if (one.get("volume"), one.get("host")) == (name, host)), None)
+    if os.path.isabs(repository):
+        _look(view, inventories.of(params, host).get(name, []), found.at)
+    else:
+        _recall(view, recorded, found.at)
+    if view.newest is not None:
+        when = recorded.confirmed(host, repository, name, view.newest)
+        if when is not None:
+            view.confirmed, view.age = names.iso(when), max(0.0, (found.at - when).total_seconds())
     for each in params["copies"]:
         copy = recorded.copy(host, each["repository"], name)
         view.copies[each["repository"]] = copy
-        view.copy_ages[each["repository"]] = None if copy is None else dated.age(copy, found.at)
-    if os.path.isabs(repository):
-        made = inventories.of(params, host).get(name, [])
-        view.backups = len(made)
-        view.future = [one["id"] for one in made if dated.ahead(one["id"], found.at)]
-        newest = next((one for one in made if dated.placed(one["id"], found.at)), None)
-        if newest is not None:
-            view.newest, view.age = newest["id"], dated.age(newest["id"], found.at)
-            view.bytes, view.archive_bytes = newest["content"]["bytes"], newest["archive"]["bytes"]
-            view.downtime = newest.get("consistency", {}).get("downtime_seconds")
-            view.seconds = _between(newest["started_at"], newest["finished_at"])
-        return view
-    known = recorded.newest(host, repository, name)
-    view.future = recorded.future(host, repository, name)
-    if known:
-        view.newest, view.bytes, view.archive_bytes = known["id"], known["bytes"], known["archive_bytes"]
-        view.age = dated.age(known["id"], found.at)
-        view.seconds, view.downtime = known["seconds"], known["downtime_seconds"]
+        if copy is not None:
+            view.copy_ages[each["repository"]] = view.age if copy == view.newest else dated.age(copy, found.at)
     return view
+
+
+def _look(view: VolumeView, made: Sequence[Mapping[str, Any]], now: datetime) -> None:
+    """What there is of a volume, the newest first, in a local repository."""
+    view.backups = len(made)
+    view.future = [one["id"] for one in made if dated.ahead(one["id"], now)]
+    newest = next((one for one in made if dated.placed(one["id"], now)), None)
+    if newest is not None:
+        view.newest, view.age = newest["id"], dated.age(newest["id"], now)
+        view.bytes, view.archive_bytes = newest["content"]["bytes"], newest["archive"]["bytes"]
+        view.downtime = newest.get("consistency", {}).get("downtime_seconds")
+        view.seconds = _between(newest["started_at"], newest["finished_at"])
+
+
+def _recall(view: VolumeView, recorded: Recorded, now: datetime) -> None:
+    """What runs have said that there is of a volume in a remote repository."""
+    where = (view.host, view.repository, view.volume)
+    view.future = recorded.future(*where)
+    known = recorded.newest(*where)
+    if known is not None:
+        view.newest, view.age = known["id"], dated.age(known["id"], now)
+        view.bytes, view.archive_bytes = known["bytes"], known["archive_bytes"]
+        view.seconds, view.downtime = known["seconds"], known["downtime_seconds"]
 
 
 class _Inventories:

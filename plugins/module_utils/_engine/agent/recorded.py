@@ -8,11 +8,13 @@ Several jobs may write to the same place, and each knows its own runs only: what
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from .. import dated, names, options
+
+_UNKNOWN = dict.fromkeys(("bytes", "archive_bytes", "seconds", "downtime_seconds"))
 
 
 class Recorded:
@@ -40,8 +42,25 @@ class Recorded:
         )
         return dated.newest(filter(None, seen), self._now)
 
+    def confirmed(self, host: str, root: str, volume: str, backup_id: str) -> datetime | None:
+        """When a run has last found the volume as that backup there is; None if none has."""
+        found = (
+            names.moment(one.get("at"))
+            for record in self._there(host, root)
+            if (one := record.get("confirmed", {}).get(volume, {})).get("id") == backup_id
+        )
+        return max((when for when in found if when is not None and when <= self._now + dated.SKEW), default=None)
+
     def _made(self, host: str, root: str, volume: str) -> Iterator[Mapping[str, Any]]:
-        for whose, params, record in self._jobs:
+        """What runs have made there, and, of what others have made, what they have found to be as the volume is."""
+        for record in self._there(host, root):
             known = record.get("volumes", {}).get(volume)
-            if (whose, params["repository"]) == (host, root) and known:
+            same = record.get("confirmed", {}).get(volume)
+            if known:
                 yield known
+            if same and (not known or known["id"] != same["id"]):
+                yield {**_UNKNOWN, "id": same["id"]}
+
+    def _there(self, host: str, root: str) -> Sequence[Mapping[str, Any]]:
+        """The records of the jobs that back up to there."""
+        return [record for whose, params, record in self._jobs if (whose, params["repository"]) == (host, root)]
