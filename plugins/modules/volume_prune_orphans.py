@@ -17,8 +17,9 @@ description:
   - A container refers to a volume in any state, also stopped or only created, and also if it binds the path of the
     volume's files. So do swarm services, at 0 replicas too, bind volumes whose device is in the volume, and mounts of
     the host in the volume's directory.
-  - The age of an orphan is the time since this module first saw the volume without references, which it keeps in
-    C(/var/lib/drydock/orphans.json). So the first run removes nothing, unless O(grace=0h).
+  - The age of an orphan is the time since this module, or C(drydock-volumes orphans) or C(drydock-volumes metrics),
+    first saw the volume without references, which they keep in C(/var/lib/drydock/orphans.json). So where these don't
+    run, the first run removes nothing, unless O(grace=0h).
   - A volume that was written to since then is used by something that comes and goes. It is kept, and its time begins
     anew.
   - What isn't known keeps a volume. Each one is looked at again right before it is removed, and removed without force,

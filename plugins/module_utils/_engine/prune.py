@@ -17,7 +17,7 @@ from typing import Any
 from . import backup, names, orphans, sightings, sizes, snapshot, volumes
 from .client import Client
 from .encryption import Encryption
-from .errors import DaemonError, DrydockError, UsageError, VolumeError
+from .errors import DaemonError, DrydockError, StateError, UsageError, VolumeError
 from .orphans import ORPHAN, UNKNOWN, YOUNG, Policy, Verdict
 from .repositories import Repository
 from .selection import Selector, matches
@@ -48,7 +48,8 @@ class Settings:
     """Which volumes may be removed, and how: those that ``selector`` means (None: all), the ``anonymous`` ones and the
     ``named`` ones among them. More than ``max_remove`` volumes (None: no limit), or than ``max_remove_percent`` of all
     there are, are an error before the first removal. All looks into volumes end after ``look_timeout`` seconds. With
-    ``check`` nothing is written or removed. ``helper_image`` is for mounts.reach."""
+    ``check`` nothing is removed, and nothing written, unless with ``remember`` what was seen. ``helper_image`` is for
+    mounts.reach."""
 
     policy: Policy = field(default_factory=Policy)
     selector: Selector | None = None
@@ -59,6 +60,7 @@ class Settings:
     max_remove_percent: float = 50
     look_timeout: float = 600
     check: bool = False
+    remember: bool = False
     helper_image: str | None = None
 
     def __post_init__(self) -> None:
@@ -137,8 +139,14 @@ class _Run:
 
     def _remember(self, kept: Mapping[str, Sighting]) -> None:
         # where there may be users that can't be seen, nothing is known to be without any: what was seen isn't forgotten
-        if not (self._settings.check or self._seen.blind):
+        if self._seen.blind or (self._settings.check and not self._settings.remember):
+            return
+        try:
             sightings.save(self._seen.daemon, kept)
+        except StateError as error:
+            if not self._settings.check:
+                raise
+            self._result.warnings.append(str(error))
 
     def _selected(self, volume: volumes.Volume) -> bool:
         wanted = self._settings.anonymous if orphans.is_anonymous(volume) else self._settings.named

@@ -1,7 +1,10 @@
 # Copyright: (c) 2026, drydock.volumes contributors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What volumes there are, who uses each, how large it is, and whether there is a backup of it. Only reads."""
+"""What volumes there are, who uses each, how large it is, and whether there is a backup of it.
+
+It only reads, unless what is seen is to be remembered.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +35,13 @@ class Usage:
 @dataclass(frozen=True)
 class Wish:
     """What to find out besides: ``sizes``, within so many ``seconds``, and the newest backups in ``repository`` under
-    ``host``."""
+    ``host``. ``remember`` has this run be one of those that remember since when volumes are unused."""
 
     sizes: bool = False
     seconds: float = 60
     repository: Directory | None = None
     host: str = ""
+    remember: bool = False
 
 
 def usage(client: Client, selector: Selector | None, policy: Policy, wish: Wish) -> Usage:
@@ -52,8 +56,14 @@ def usage(client: Client, selector: Selector | None, policy: Policy, wish: Wish)
     memory, now = sightings.load(seen.daemon), names.utc_now()
     result = Usage(warnings=[*seen.notes, *([memory.problem] if memory.problem else [])])
     unused = orphans.unreferenced(seen)
-    _kept, since = sightings.observe(memory, unused, seen.marks or {}, now)
-    # this run isn't one that remembers: what is new to it hasn't been seen yet
+    kept, since = sightings.observe(memory, unused, seen.marks or {}, now)
+    # where there may be users that can't be seen, nothing is known to be without any: what was seen isn't forgotten
+    if wish.remember and not seen.blind:
+        try:
+            sightings.save(seen.daemon, kept)
+        except DrydockError as error:
+            result.warnings.append(str(error))
+    # what is new to this run no earlier one has seen
     known = {name: first for name, first in since.items() if first != now}
     verdicts = orphans.classify(seen, known, policy, now)
     wanted = [

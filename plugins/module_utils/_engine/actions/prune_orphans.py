@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .. import options
@@ -32,9 +33,10 @@ SPEC = Spec(
 )
 
 
-def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
-    """Remove them. Raise DrydockError, with nothing removed, for what concerns all of them."""
-    how = settings(params, check=check)
+def run(params: Mapping[str, Any], *, check: bool = False, remember: bool = False) -> Report:
+    """Remove them. Raise DrydockError, with nothing removed, for what concerns all of them. In check mode nothing is
+    removed, but with ``remember`` it is remembered which volumes nothing refers to."""
+    how = replace(settings(params, check=check), remember=remember)
     result = prune(options.connect(params), how)
     return Report(
         changed=bool(result.removed),

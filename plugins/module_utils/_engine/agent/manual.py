@@ -40,6 +40,7 @@ FILES = {
     "/var/lib/drydock/journal": "What must be undone if a run is interrupted.",
     "/var/lib/drydock/drills": "The results of the volumes' last drills.",
     "/var/lib/drydock/runs": "The results of the jobs' last runs.",
+    "/var/lib/drydock/orphans.json": "Since when each volume is unused.",
 }
 EXAMPLES = {
     "Back up two volumes with their containers stopped, and prove the archives:": (

@@ -23,9 +23,10 @@ SPEC = replace(
 
 
 def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
-    """List the orphans, and with ``remove`` remove them. Raise DrydockError, with nothing removed, if that can't be."""
+    """List the orphans, and with ``remove`` remove them. Since when volumes are unused is remembered, but not in check
+    mode. Raise DrydockError, with nothing removed, if that can't be."""
     removing = params["remove"] and not check
-    report = prune_orphans.run(params, check=not removing)
+    report = prune_orphans.run(params, check=not removing, remember=not check)
     report.changed = report.changed and params["remove"]
     report.values["remove"] = params["remove"]
     return report
@@ -43,10 +44,11 @@ def show_orphans(report: Report, check: bool) -> list[str]:
     return lines
 
 
-def counted(params: Mapping[str, Any]) -> dict[str, int | None] | None:
-    """How many orphans there are, for the metrics; None if that can't be told."""
+def counted(params: Mapping[str, Any], *, remember: bool) -> dict[str, int | None] | None:
+    """How many orphans there are, for the metrics; None if that can't be told. Whoever asks again and again is to
+    ``remember`` since when volumes are unused: otherwise there would be none where nothing else does."""
     try:
-        found = usage(options.connect(params), None, Policy(), Wish())
+        found = usage(options.connect(params), None, Policy(), Wish(remember=remember))
     except DrydockError:
         return None
     orphans = [one for one in found.volumes if one["class"] == ORPHAN]
