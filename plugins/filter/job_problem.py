@@ -14,6 +14,7 @@ author:
 description:
   - Takes the options of a scheduled job, and returns what is wrong with them, as C(drydock-volumes) says it, or an
     empty text. The command needn't be there, so this works in check mode, too.
+  - Files, keys and programs are the host's, so they aren't looked at.
 positional: action
 options:
   _input:
@@ -53,20 +54,18 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent.commands import COMMANDS
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent.checked import SPECS, checked
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import UsageError
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.validate import validated
 
 
 def job_problem(options: Any, action: str) -> str:
     """What is wrong with the options of a job."""
-    commands = {command.name: command for command in COMMANDS if command.action}
-    if action not in commands:
-        raise AnsibleFilterError(f"job_problem: {action!r} is none of {', '.join(commands)}")
+    if action not in SPECS:
+        raise AnsibleFilterError(f"job_problem: {action!r} is none of {', '.join(SPECS)}")
     if not isinstance(options, Mapping):
         return "the options must be a dictionary"
     try:
-        validated(commands[action].spec, options)
+        checked(action, options)
     except UsageError as error:
         return str(error)
     return ""

@@ -14,6 +14,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine import jou
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import app, jobs
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent.commands import COMMANDS
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import UsageError
+from tests.unit.samples import UNMEANT
 
 BACKUP = {"action": "backup", "volumes": ["a"], "repository": "/r"}
 BY_NAME = {command.name: command for command in COMMANDS}
@@ -78,6 +79,17 @@ def test_a_job_by_its_path_is_only_checked_on_demand(folder: pathlib.Path, capsy
     assert jobs.read(str(path)).max_age == 36 * 3600
     path.write_text(json.dumps({**BACKUP, "quiesce": "freeze"}))
     assert app.main(["backup", "--job", str(path), "--check-config"]) == 2
+
+
+@pytest.mark.parametrize(("action", "options", "problem"), UNMEANT)
+def test_a_job_that_cannot_be_meant(
+    folder: pathlib.Path, action: str, options: dict[str, t.Any], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = {"repository": "/var/backups/volumes", "volumes": ["a"]}
+    _write(folder, {"action": action, **place, **options})
+    assert app.main([action, "--job", "nightly", "--check-config"]) == 2
+    said = capsys.readouterr().err
+    assert problem in said.partition("jobs.d/nightly.json: ")[2]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine.client imp
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.options import Report
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.repository import Directory
 from tests.unit.fake_daemon import FakeDaemon
-from tests.unit.samples import a_manifest, put
+from tests.unit.samples import UNMEANT, a_manifest, put
 
 HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
@@ -223,3 +223,29 @@ def test_a_new_backup_is_no_longer_one_that_was_found_unchanged() -> None:
     record = records.read(records.RUNS, "nightly")
     assert record is not None
     assert record["confirmed"] == {}
+
+
+@pytest.mark.parametrize(("action", "options", "problem"), UNMEANT)
+def test_one_job_that_cannot_be_meant_is_told_beside_the_others(
+    host: Host, action: str, options: dict[str, t.Any], problem: str
+) -> None:
+    host.job()
+    host.put(HOUR)
+    host.job("bad", **{"action": action, "volumes": ["a"], "repository": "/var/backups/volumes", **options})
+    samples = host.samples()
+    assert samples[f'drydock_job_valid{{action="{action}",name="bad"}}'] == 0
+    assert samples['drydock_job_valid{action="backup",name="nightly"}'] == 1
+    assert f'drydock_backups{{host="db1",repository="{host.path}",volume="pgdata"}}' in samples
+    (said,) = host.problems()
+    assert said.startswith("jobs.d/bad.json: ")
+    assert problem in said
+
+
+def test_a_label_that_decides_nothing_ends_its_own_job_only(host: Host) -> None:
+    host.job()
+    host.put(HOUR)
+    host.job("all", selector={"all": True})
+    host.daemon.volume("odd", "/nope", Labels={"drydock.backup": "perhaps"})
+    (said,) = host.problems()
+    assert said.startswith("job all: volume odd: the label drydock.backup of the volume is 'perhaps'")
+    assert host.samples()['drydock_job_valid{action="backup",name="all"}'] == 0

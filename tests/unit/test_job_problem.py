@@ -10,6 +10,7 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.drydock.volumes.plugins.filter.job_problem import FilterModule
+from tests.unit.samples import UNMEANT
 
 job_problem = FilterModule().filters()["job_problem"]
 GOOD = {"volumes": ["pgdata"], "repository": "/var/backups/volumes"}
@@ -32,6 +33,27 @@ def test_good_options(action: str) -> None:
 )
 def test_what_is_wrong(options: t.Any, problem: str) -> None:
     assert problem in job_problem(options, "backup")
+
+
+@pytest.mark.parametrize(("action", "options", "problem"), UNMEANT)
+def test_what_cannot_be_meant(action: str, options: dict[str, t.Any], problem: str) -> None:
+    assert problem in job_problem({**GOOD, **options}, action)
+
+
+def test_nothing_is_looked_at() -> None:
+    """The controller has neither the keys nor the programs nor the directories."""
+    hidden = {
+        "encryption": {"method": "gpg", "passphrase_file": "/nope/passphrase"},
+        "decryption": {"identity_file": "/nope/identity"},
+        "verify": "restore",
+        "verify_directory": "/nope/scratch",
+        "rclone_config": "/nope/rclone.conf",
+        "copies": [{"repository": "nope:bucket"}],
+        "exec_before": [{"container": "db", "command": "true"}],
+    }
+    assert job_problem({**GOOD, **hidden}, "backup") == ""
+    drill = {"image": "nope", "env_file": "/nope/env", "check_command": "true", "repository": "nope:bucket"}
+    assert job_problem({**GOOD, **drill}, "drill") == ""
 
 
 def test_the_environment_of_the_controller_is_not_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,20 +32,24 @@ class Codec:
     compress: Callable[[int, int], Stage] | None
     decompress: Callable[[], Stage] | None
 
+    def require_level(self, level: int | None) -> None:
+        """Raise UsageError for a level out of range; None is the default."""
+        if level is None:
+            return
+        if self.compress is None:
+            raise UsageError(f"compression_level {level} is for nothing with compression {self.name!r}; leave it out")
+        low, high = self.levels
+        if not low <= level <= high:
+            raise UsageError(f"compression_level {level} is out of range for {self.name!r}: it takes {low} to {high}")
+
     def compressor(self, level: int | None, threads: int = 0) -> list[Stage]:
         """The stages that compress at ``level`` (None: the default) in so many threads (0: all).
 
         Raise UsageError for a level out of range.
         """
+        self.require_level(level)
         if self.compress is None:
-            if level is not None:
-                raise UsageError(
-                    f"compression_level {level} is for nothing with compression {self.name!r}; leave it out"
-                )
             return []
-        low, high = self.levels
-        if level is not None and not low <= level <= high:
-            raise UsageError(f"compression_level {level} is out of range for {self.name!r}: it takes {low} to {high}")
         return [self.compress(self.default if level is None else level, threads)]
 
     def decompressor(self) -> list[Stage]:

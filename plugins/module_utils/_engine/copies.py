@@ -9,6 +9,7 @@ was done.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,14 +37,19 @@ class Copy:
 
 def require_apart(source: Repository, copies: Sequence[Copy]) -> None:
     """Raise UsageError unless these are repositories that copies of what is in ``source`` can be in."""
+    require_roots_apart(source.root, [copy.repository.root for copy in copies])
+
+
+def require_roots_apart(source: str, copies: Sequence[str]) -> None:
+    """The same of their roots."""
     if not copies:
         return
-    if not isinstance(source, Directory):
+    if not os.path.isabs(source):
         raise UsageError(
-            f"copies are made of backups in a directory, and repository {source.root} is a remote; back up into a "
+            f"copies are made of backups in a directory, and repository {source} is a remote; back up into a "
             "directory and name the remote among the copies"
         )
-    roots = [source.root, *(copy.repository.root for copy in copies)]
+    roots = [source, *copies]
     double = sorted({root for root in roots if roots.count(root) > 1})
     if double:
         raise UsageError(f"repository {double[0]} is named twice; a copy is of use in another place only")

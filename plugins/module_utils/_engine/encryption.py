@@ -56,15 +56,11 @@ class Encryption:
         """
         if options is None:
             return None
-        given = _given("encryption", options, {"method", "recipients", "recipients_file", "passphrase_file"})
-        method, passphrase_file = given.get("method"), given.get("passphrase_file")
-        recipients, files = _list(given.get("recipients")), _list(given.get("recipients_file"))
-        if method not in EXTENSIONS:
-            raise UsageError(f"unknown encryption.method {method!r}; this version knows {', '.join(EXTENSIONS)}")
+        require_encryption(options)
+        method, passphrase_file = options["method"], options.get("passphrase_file")
+        recipients, files = _list(options.get("recipients")), _list(options.get("recipients_file"))
         fingerprints: tuple[str, ...] = ()
         if passphrase_file is not None:
-            if method != "gpg" or recipients or files:
-                raise UsageError("encryption.passphrase_file is for method gpg, and without any recipients")
             _passphrase("encryption.passphrase_file", passphrase_file)
             stage = gpg.symmetric_encryptor(passphrase_file)
         else:
@@ -102,15 +98,35 @@ class Decryption:
         """
         if options is None:
             return None
-        given = _given("decryption", options, {"identity_file", "passphrase_file"})
-        if not given:
-            raise UsageError("decryption needs an identity_file or a passphrase_file")
-        identity_file, passphrase_file = given.get("identity_file"), given.get("passphrase_file")
+        require_decryption(options)
+        identity_file, passphrase_file = options.get("identity_file"), options.get("passphrase_file")
         if identity_file is not None:
             keys.secret_file("decryption.identity_file", identity_file)
         if passphrase_file is not None:
             _passphrase("decryption.passphrase_file", passphrase_file)
         return cls(identity_file, passphrase_file)
+
+
+def require_encryption(options: Mapping[str, Any] | None) -> None:
+    """Raise UsageError for options of Encryption.parse that can't be meant, whatever the keys are."""
+    if options is None:
+        return
+    given = _given("encryption", options, {"method", "recipients", "recipients_file", "passphrase_file"})
+    method, recipients = given.get("method"), given.get("recipients") or given.get("recipients_file")
+    if method not in EXTENSIONS:
+        raise UsageError(f"unknown encryption.method {method!r}; this version knows {', '.join(EXTENSIONS)}")
+    if "passphrase_file" in given:
+        if method != "gpg" or recipients:
+            raise UsageError("encryption.passphrase_file is for method gpg, and without any recipients")
+    elif not recipients:
+        what = ", a recipients_file or a passphrase_file" if method == "gpg" else " or a recipients_file"
+        raise UsageError(f"encryption with {method} needs recipients{what}")
+
+
+def require_decryption(options: Mapping[str, Any] | None) -> None:
+    """Raise UsageError for options of Decryption.parse that can't be meant, whatever the keys are."""
+    if options is not None and not _given("decryption", options, {"identity_file", "passphrase_file"}):
+        raise UsageError("decryption needs an identity_file or a passphrase_file")
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ def run(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None =
     selector = Selector.parse(params["selector"])
     how = Settings(
         decryption=Decryption.parse(params["decryption"]),
-        check=_check(params),
+        check=check_of(params),
         stall_timeout=params["stall_timeout"],
         require_match=params["require_match"],
         check_mode=check,
@@ -68,7 +68,7 @@ def run(params: Mapping[str, Any], *, check: bool = False, watch: Watch | None =
     )
 
 
-def _check(params: Mapping[str, Any]) -> Check | None:
+def check_of(params: Mapping[str, Any]) -> Check | None:
     """What is to be started on the scratch volume, if anything is. Raise UsageError."""
     if params["image"] is None:
         return None

@@ -16,7 +16,7 @@ from ..options import Report
 from ..runs import Run
 from ..termination import Terminated, terminating
 from ..validate import validated
-from . import arguments, jobs
+from . import arguments, checked, jobs
 from .command import ATTENTION, BUSY, DONE, FAILED, USAGE, Command
 from .commands import COMMANDS
 from .terminal import Terminal
@@ -40,7 +40,7 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
     run: Run | None = None
     try:
         command, own, given = arguments.parse(COMMANDS, words)
-        job, params = _settled(command, own[arguments.JOB], given)
+        job, params = _settled(command, own[arguments.JOB], given, strictly=own[arguments.CHECK_CONFIG])
         if own[arguments.CHECK_CONFIG]:
             terminal.result(command.name, Report(False, {}), DONE, ["the options are good"])
             return DONE
@@ -76,16 +76,28 @@ def _failure(error: BaseException) -> tuple[str, int]:
     return str(error) if isinstance(error, DrydockError) else f"unforeseen: {error}", FAILED
 
 
-def _settled(command: Command, name: str | None, given: Mapping[str, Any]) -> tuple[jobs.Job | None, dict[str, Any]]:
-    """The job, if one is named, and the options as the subcommand has them. Raise UsageError."""
+def _settled(
+    command: Command, name: str | None, given: Mapping[str, Any], *, strictly: bool
+) -> tuple[jobs.Job | None, dict[str, Any]]:
+    """The job, if one is named, and the options as the subcommand has them. Raise UsageError, ``strictly`` for all that
+    a run would do so for before it looks at anything."""
     if name is None:
-        return None, validated(command.spec, given, os.environ)
+        params = validated(command.spec, given, os.environ)
+        if strictly:
+            checked.require(command.name, params)
+        return None, params
     job = jobs.read(name)
     options = jobs.taken(job, command, given)
     try:
-        return job, validated(command.spec, options, os.environ)
+        params = validated(command.spec, options, os.environ)
     except UsageError as error:
         raise UsageError("; ".join(f"{job.where}: {part}" for part in str(error).split("; "))) from error
+    try:
+        if strictly:
+            checked.require(command.name, params)
+    except UsageError as error:
+        raise UsageError(f"{job.where}: {error}") from error
+    return job, params
 
 
 def _code(report: Report) -> int:

@@ -16,18 +16,15 @@ from datetime import datetime, timezone
 from typing import Any
 
 from .. import dated, names, options, records, recovery
-from ..actions import backup, drill
 from ..client import Client
 from ..errors import DrydockError
 from ..inventory import inventory
-from ..options import Spec
 from ..repositories import root_of
 from ..selection import Selector, select
-from ..validate import validated
 from . import jobs
+from .checked import checked
 from .recorded import Recorded
 
-SPECS: Mapping[str, Spec] = {"backup": backup.SPEC, "drill": drill.SPEC}
 #: How old a newest backup may be, in seconds, and how long ago a drill job's last good run, where nothing else is said.
 MAX_AGE, DRILL_AGE = 2 * 86400.0, 35 * 86400.0
 
@@ -132,7 +129,7 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
     inventories = _Inventories(found)
     drilled = set()
     for job in found.jobs:
-        for name in [] if job.problem is not None else _names(job, listed, containers):
+        for name in _names(job, listed, containers):
             drilled.add((name, options.host(job.params)))
             if job.action == "backup":
                 found.volumes.append(_volume(job, name, found, inventories, recorded))
@@ -159,9 +156,7 @@ def _job(name: str, max_age: float, now: datetime, *, named: bool) -> JobView:
     view.max_age = otherwise if job.max_age is None else job.max_age
     view.idle = _idle(job.path, view.record, now)
     try:
-        if job.action not in SPECS:
-            raise DrydockError(f"action is {job.action!r}; it can be {' or '.join(SPECS)}")
-        view.params = _rooted(validated(SPECS[job.action], job.options, os.environ))
+        view.params = _rooted(checked(job.action, job.options, os.environ))
     except DrydockError as error:
         view.problem = f"{job.where}: {error}"
     return view
@@ -190,13 +185,20 @@ def _written(path: str) -> datetime | None:
 
 
 def _names(job: JobView, listed: Mapping[str, Any], containers: Sequence[dict[str, Any]]) -> Sequence[str]:
-    """The volumes that a job is for: those that it names, or those that its selector means now or meant before."""
+    """The volumes that a job is for: those that it names, or those that its selector means now or meant before; none,
+    with its problem, if that can't be told."""
+    if job.problem is not None:
+        return []
     if job.params["selector"] is None:
         return list(dict.fromkeys(job.params["volumes"] or []))
     selector = Selector.parse(job.params["selector"])
     if not listed or selector is None:
         return sorted(job.record.get("volumes", {}))
-    return select(dict(listed), containers, selector)
+    try:
+        return select(dict(listed), containers, selector)
+    except DrydockError as error:
+        job.problem = f"job {job.name}: {error}"
+        return []
 
 
 def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories, recorded: Recorded) -> VolumeView:
