@@ -4,16 +4,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 import typing as t
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import journal
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import journal, records, runs
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import app, jobs
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent.commands import COMMANDS
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import UsageError
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.options import Report
 from tests.unit.samples import UNMEANT
 
 BACKUP = {"action": "backup", "volumes": ["a"], "repository": "/r"}
@@ -128,6 +130,34 @@ def test_a_run_that_is_going_is_never_doubled(folder: pathlib.Path, capsys: pyte
         assert app.main(["backup", "--job", "nightly"]) == 4
         assert "job nightly runs already; nothing was done" in capsys.readouterr().err
     assert not jobs.is_running("nightly")
+
+
+def test_a_run_of_part_of_a_job_is_none_of_the_job(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def done(_params: object, *, check: bool = False, watch: object = None) -> Report:
+        del check, watch
+        return Report(changed=True, values={"backups": [], "failures": []})
+
+    mine = dataclasses.replace(BY_NAME["backup"], run=done, show=lambda _report, _check: [])
+    monkeypatch.setattr(app, "COMMANDS", [mine])
+    _write(folder, BACKUP)
+    failed = runs.Run("nightly", "backup")
+    failed.ended(3, None, "disk full")
+    elsewhere = folder.parent / "nightly.json"
+    elsewhere.write_text(json.dumps(BACKUP))
+
+    def success() -> bool:
+        record = records.read(records.RUNS, "nightly")
+        assert record is not None
+        return bool(record["success"])
+
+    for words in (["nightly", "a"], ["nightly", "--repository", "/s"], [str(elsewhere)]):
+        assert app.main(["backup", "--job", *words]) == 0
+        assert not success()
+    assert app.main(["backup", "--job", str(folder / "nightly.json"), "--json"]) == 0
+    assert success()
+    runs.Run("nightly", "backup").ended(3, None, "disk full")
+    assert app.main(["backup", "--job", "nightly"]) == 0
+    assert success()
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("36h", 129600), ("2d", 172800), ("1w", 604800)])

@@ -48,7 +48,9 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
         with contextlib.ExitStack() as stack:
             if job is not None and job.action == command.name and not check:
                 stack.enter_context(jobs.running(job))
-                run = Run(job.name, command.name)
+                # what else was asked for says nothing of the job
+                if not given and jobs.is_of_this_host(job):
+                    run = Run(job.name, command.name)
             watch = stack.enter_context(terminal.watching()) if command.watched and not check else None
             report = command.run(params, check=check, **({"watch": watch} if command.watched else {}))
             code = _code(report)

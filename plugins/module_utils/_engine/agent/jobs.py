@@ -145,6 +145,11 @@ def running(job: Job) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_of_this_host(job: Job) -> bool:
+    """Whether a job's file is among those of this host, and not one of the same name elsewhere."""
+    return os.path.realpath(job.path) == os.path.realpath(os.path.join(_folder(), job.name + _SUFFIX))
+
+
 def _locked(descriptor: int) -> bool:
     """Take the lock, if nobody has it for more than the instant that is_running does."""
     for _time in range(10):
