@@ -23,7 +23,7 @@ description:
     so they need no room elsewhere.
 options:
   container:
-    description: The name of the running container that the server is in.
+    description: The name of the running container that the server is in. Not its identifier.
     type: str
     required: true
   engine:

@@ -23,7 +23,7 @@ description:
     C(__drydock_restoring), and the next restore begins anew; a backup refuses it.
 options:
   container:
-    description: The name of the running container that the server is in.
+    description: The name of the running container that the server is in. Not its identifier.
     type: str
     required: true
   source_container:

@@ -13,12 +13,15 @@ import typing as t
 import docker
 import pytest
 
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import hooks, server
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client, Connection
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
+    ContainerError,
     DaemonError,
     NoAnswerError,
     ToolError,
 )
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.hooks import Hook
 from tests.unit import fake_daemon
 from tests.unit.fake_daemon import FakeDaemon
 from tests.unit.helpers import BECOME_NOBODY, ENGINE, needs_root, public_directory, python
@@ -198,6 +201,38 @@ def test_a_refusal_is_told_in_the_daemons_words(daemon: FakeDaemon) -> None:
     daemon.answers["DELETE /volumes/a"] = (409, {"message": "volume is in use"})
     with pytest.raises(DaemonError, match="refused to remove volume a: volume is in use"):
         client.remove_volume("a")
+
+
+ID = "db" + "1" * 62
+
+
+@pytest.mark.parametrize(("word", "found"), [("web", True), (ID, True), ("db", False), (ID[:12], False)])
+def test_the_beginning_of_an_identifier_is_no_name(daemon: FakeDaemon, word: str, found: bool) -> None:
+    """Docker finds the container all the same: somebody else's, once the one of that name is gone."""
+    client = connect(daemon.url)
+    facts = {"Name": "/web", "Id": ID, "State": {"Status": "running"}, "Config": {"Image": "postgres"}}
+    daemon.answers[f"GET /containers/{word}/json"] = (200, facts)
+    daemon.answers[f"POST /containers/{ID}/exec"] = (201, {"Id": "e1"})
+    daemon.answers["POST /exec/e1/start"] = (200, b"")
+    assert client.container(word) == (facts if found else None)
+    if found:
+        assert client.execution(word, ["true"], None)[0] == "e1"
+        return
+    with pytest.raises(ContainerError, match=f"in the container {word}: no container on this host has this name"):
+        hooks.run(client, Hook(word, ("true",)), 1, lambda: None)
+    with pytest.raises(ContainerError, match=f"container {word} doesn't exist on this host; give the name"):
+        server.find(client, word, server.Login(), 0, lambda: None)
+    assert not [request for request, _query in daemon.requests if request.startswith("POST")]
+
+
+def test_databases_are_found_by_the_name_of_their_container(daemon: FakeDaemon) -> None:
+    facts = {"Name": "/pg", "Id": ID, "State": {"Status": "running"}, "Config": {"Image": "postgres"}}
+    for word in ("pg", ID):
+        daemon.answers[f"GET /containers/{word}/json"] = (200, facts)
+    client = connect(daemon.url)
+    assert server.find(client, "pg", server.Login(), 0, lambda: None).identifier == ID
+    with pytest.raises(ContainerError, match="this is a container's identifier; give its name, pg, by which its"):
+        server.find(client, ID, server.Login(), 0, lambda: None)
 
 
 def _container(name: str, **mount: str) -> dict[str, t.Any]:

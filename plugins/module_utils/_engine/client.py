@@ -126,9 +126,11 @@ class Client:
             return list(self._api.containers(all=True))
 
     def container(self, container: str) -> dict[str, Any] | None:
-        """All about one container, or None if there is none of this name or identifier."""
+        """All about one container, or None if there is none of this name or whole identifier."""
         with self._explained(f"inspect the container {container}"), contextlib.suppress(docker.errors.NotFound):
-            return dict(self._api.inspect_container(container))
+            facts = dict(self._api.inspect_container(container))
+            # where no container has the name, Docker takes one whose identifier begins with it
+            return facts if container in (str(facts.get("Name")).lstrip("/"), facts.get("Id")) else None
         return None
 
     def signal_container(self, container: str, signal: str) -> None:
@@ -152,9 +154,13 @@ class Client:
             self._api.unpause(container)
 
     def execution(self, container: str, argv: Sequence[str], user: str | None) -> tuple[str, Iterator[bytes]]:
-        """Start a command in a running container; return the identifier of the execution, and what it prints."""
+        """Start a command in the running container of this name or whole identifier; return the identifier of the
+        execution, and what it prints."""
+        facts = self.container(container)
+        if facts is None:
+            raise DaemonError("no container on this host has this name; docker ps shows those that run")
         with self._explained(f"run a command in the container {container}"):
-            made = self._api.exec_create(container, list(argv), user=user or "")["Id"]
+            made = self._api.exec_create(facts["Id"], list(argv), user=user or "")["Id"]
             return made, self._api.exec_start(made, stream=True)
 
     def attached(self, container: str, argv: Sequence[str], user: str | None) -> tuple[str, Any]:

@@ -26,8 +26,8 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True)
 class Hook:
-    """A command and its arguments, to be run in the container of this name or identifier, as ``user`` (None: as the
-    container's own)."""
+    """A command and its arguments, to be run in the container of this name or whole identifier, as ``user`` (None: as
+    the container's own)."""
 
     container: str
     argv: tuple[str, ...]

@@ -191,10 +191,18 @@ class Dialect(Protocol):
 
 
 def find(client: Client, container: str, login: Login, stall_timeout: float, proceed: Callable[[], object]) -> Server:
-    """The server in the container of this name. Raise ContainerError unless that runs."""
+    """The server in the container of this name. Raise ContainerError unless that runs.
+
+    An identifier is none: backups are found by the name of their container.
+    """
     facts = client.container(container)
     if facts is None:
-        raise ContainerError(f"container {container} doesn't exist on this host; docker ps shows those that run")
+        raise ContainerError(
+            f"container {container} doesn't exist on this host; give the name of one of those that docker ps shows"
+        )
+    name = str(facts["Name"]).lstrip("/")
+    if name != container:
+        raise ContainerError(f"this is a container's identifier; give its name, {name}, by which its backups are found")
     status = facts["State"]["Status"]
     if status != "running":
         raise ContainerError(f"container {container} is {status}; a database is dumped and restored while it runs")
