@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import json
 import os
 import pathlib
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import typing as t
@@ -221,6 +224,40 @@ def test_what_an_interrupted_drill_leaves_is_removed(
     assert agent.run("recover").stdout == "nothing was left by an interrupted run\n"
 
 
+def _verified(play: c.Callable[..., str], backups: pathlib.Path, volume: str, verify: dict[str, str]) -> None:
+    """The playbook fails where something has no backup, or only old ones."""
+    assert f"no backup of nope of host {backups.name} in" in play(
+        "verify", 2, verify_volumes=f"{volume},nope", **verify
+    )
+    assert "no backup of any volume of host nope in" in play("verify", 2, verify_host="nope", **verify)
+    for id_, says in (("20200101T000000Z", "younger than 3600"), ("21200101T000000Z", "is in the future")):
+        old = backups / f"{volume}-old"
+        _aged(backups / volume, old, id_)
+        # a young backup of another volume, or of another host, doesn't hide it
+        shutil.copytree(backups, backups.parent / "other", dirs_exist_ok=True)
+        told = play("verify", 2, verify_max_age=3600, **verify)
+        assert f"no backup of {old.name} of host" in told
+        assert says in told
+        shutil.rmtree(backups.parent / "other")
+    _aged(backups / volume, old, "20200101T000000Z", purpose="before_removal")
+    play("verify", verify_max_age=3600, **verify)
+    play("verify", 2, verify_max_age=3600, verify_volumes=[old.name], **verify)
+    shutil.rmtree(old)
+
+
+def _aged(made: pathlib.Path, folder: pathlib.Path, id_: str, **more: str) -> None:
+    """Make a copy of the only backup in a folder, of another volume and another time."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (found,) = made.glob("*.json")
+    manifest = {**json.loads(found.read_bytes()), "id": id_, **more}
+    manifest["volume"]["name"] = folder.name
+    archive = manifest["archive"]["file"]
+    manifest["archive"]["file"] = id_ + archive[archive.index(".") :]
+    shutil.copy(made / archive, folder / manifest["archive"]["file"])
+    (folder / f"{id_}.json").write_text(json.dumps(manifest))
+
+
 def test_the_playbooks_back_up_verify_drill_and_restore(engine: Engine, work: pathlib.Path) -> None:
     volume, target = engine.volume(), engine.name()
     (engine.path(volume) / "word").write_text("drydock\n")
@@ -245,9 +282,9 @@ def test_the_playbooks_back_up_verify_drill_and_restore(engine: Engine, work: pa
         return ran.stdout
 
     play("backup", backup_hosts="localhost", backup_volumes=[volume], backup_repository=repository)
-    assert "1 backups are whole" in play(
-        "verify", verify_hosts="localhost", verify_repository=repository, verify_volumes=[volume], verify_max_age=3600
-    )
+    verify = {"verify_hosts": "localhost", "verify_repository": repository}
+    assert "1 backups are whole" in play("verify", verify_volumes=[volume], verify_max_age=3600, **verify)
+    _verified(play, pathlib.Path(repository) / socket.gethostname(), volume, verify)
     check = {"drill_image": IMAGE, "drill_command": SLEEP, "drill_check_command": "grep drydock /data/word"}
     play("drill", drill_hosts="localhost", drill_volumes=[volume], drill_repository=repository, **check)
     play(
