@@ -40,7 +40,8 @@ options:
       - Back each volume up before it is removed, and read the archive back. A volume whose backup fails, or whose files
         change meanwhile, is kept.
       - The backups are like all others, but C(purpose) in their manifests is C(before_removal).
-        M(drydock.volumes.docker_volume_restore) brings such a volume back as it was. No backup expires for them.
+        M(drydock.volumes.docker_volume_restore) brings such a volume back as it was. No backup expires for them, and
+        they don't expire: no C(retention) counts or removes them.
       - This must run on the Docker host itself.
     type: dict
     suboptions:

@@ -71,11 +71,11 @@ def a_manifest(data: bytes = b"archive") -> dict[str, t.Any]:
     }
 
 
-def put(repository: Directory, data: bytes = b"archive", when: dt.datetime = WHEN) -> str:
-    """Publish a backup of db1's volume pgdata, and return its identifier."""
+def put(repository: Directory, data: bytes = b"archive", when: dt.datetime = WHEN, **more: str) -> str:
+    """Publish a backup of db1's volume pgdata, with this in its manifest besides, and return its identifier."""
     with repository.begin("db1", "pgdata", ".tar.zst", when) as publication:
         publication.write(memoryview(data))
-        manifest = a_manifest(data)
+        manifest = {**a_manifest(data), **more}
         manifest["id"] = publication.id
         manifest["archive"].update(file=publication.file, bytes=publication.size, sha256=publication.sha256)
         publication.publish(manifest)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -55,10 +55,19 @@ def require_roots_apart(source: str, copies: Sequence[str]) -> None:
         raise UsageError(f"repository {double[0]} is named twice; a copy is of use in another place only")
 
 
-def lacking(ours: Iterable[str], theirs: Iterable[str], policy: retention.Policy, now: datetime) -> list[str]:
-    """Which of our backups, by identifiers, a copy lacks that its policy would keep; the newest first."""
+def lacking(
+    ours: Iterable[str],
+    theirs: Iterable[str],
+    policy: retention.Policy,
+    now: datetime,
+    staying: Collection[str] = (),
+) -> list[str]:
+    """Which of our backups, by identifiers, a copy lacks that its policy would keep, or that are ``staying`` whatever
+    it says; the newest first."""
     here, there = set(ours), set(theirs)
-    return [each.id for each in retention.decide(here | there, policy, now) if each.keep and each.id in here - there]
+    kept = {each.id for each in retention.decide((here | there).difference(staying), policy, now) if each.keep}
+    wanted = (kept | set(staying)) & (here - there)
+    return sorted(wanted, key=lambda each: (names.backup_order(each), each), reverse=True)
 
 
 class Copying:
@@ -101,7 +110,8 @@ class Copying:
             here = [*by_id, *([planned] if planned else [])]
             before = [manifest["id"] for manifest in theirs]
             self._result.copied_before.setdefault(target.root, {})[volume] = before
-            wanted = lacking(here, before, self._copy.retention, names.utc_now())
+            staying = [manifest["id"] for manifest in ours + theirs if expiry.stays(manifest)]
+            wanted = lacking(here, before, self._copy.retention, names.utc_now(), staying)
             if target.read_only:
                 self._predict(volume, wanted, by_id)
             else:

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from . import retention
 from .repositories import Repository
+
+#: What the manifest of a backup says that was made because its volume was about to be removed.
+BEFORE_REMOVAL = "before_removal"
 
 
 def expire(
@@ -26,9 +29,9 @@ def expire(
 ) -> list[dict[str, Any]]:
     """Remove the volume's backups that ``policy`` doesn't keep, and return each with the reason, oldest first.
 
-    Only complete backups are looked at: what isn't one neither counts nor goes. With a read-only repository (check
-    mode) nothing is removed, and ``planned`` are the identifiers of backups that would be there by then, too. Raise
-    RepositoryError if it can't be done; what is left then is complete.
+    Only complete backups are looked at: what isn't one neither counts nor goes, nor does one that stays. With a
+    read-only repository (check mode) nothing is removed, and ``planned`` are the identifiers of backups that would be
+    there by then, too. Raise RepositoryError if it can't be done; what is left then is complete.
     """
     if policy.empty:
         return []
@@ -37,7 +40,7 @@ def expire(
         if not repository.read_only:
             stack.enter_context(repository.lock(host, volume, lock_timeout))
         complete, _problems = repository.backups(host, volume)
-        manifests = {manifest["id"]: manifest for manifest in complete}
+        manifests = {manifest["id"]: manifest for manifest in complete if not stays(manifest)}
         ids = [*manifests, *planned]
         for decision in reversed(retention.decide(ids, policy, now)):
             if decision.keep:
@@ -54,3 +57,8 @@ def expire(
                 }
             )
     return expired
+
+
+def stays(manifest: Mapping[str, Any]) -> bool:
+    """Whether no policy is for this backup: one of a volume that was removed stays until somebody removes it."""
+    return manifest.get("purpose") == BEFORE_REMOVAL

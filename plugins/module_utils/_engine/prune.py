@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from . import backup, names, orphans, sightings, sizes, snapshot, volumes
+from . import backup, expiry, names, orphans, sightings, sizes, snapshot, volumes
 from .client import Client
 from .encryption import Encryption
 from .errors import DaemonError, DrydockError, StateError, UsageError, VolumeError
@@ -25,8 +25,6 @@ from .sightings import Sighting
 from .survey import Survey
 from .usage import described, size
 
-#: What the manifest of a backup says that was made because its volume was about to be removed.
-PURPOSE = "before_removal"
 GONE, UNSELECTED = "gone", "not_selected"
 # A file's time of change may be that of a clock's last tick, or in whole seconds: nanoseconds.
 _COARSE = 2_000_000_000
@@ -213,7 +211,7 @@ class _Run:
                 verify="archive",
                 on_change="fail",
                 helper_image=self._settings.helper_image,
-                purpose=PURPOSE,
+                purpose=expiry.BEFORE_REMOVAL,
             ),
         )
         self._result.warnings += made.warnings
