@@ -13,7 +13,10 @@ import subprocess
 
 import pytest
 
+from tests.support.modules import CHECKOUT
 from tests.support.units import unit
+
+CRON = CHECKOUT / "roles" / "scheduled_backups" / "files" / "drydock-cron"
 
 
 @pytest.mark.parametrize("io_class", ["best-effort", "idle"])
@@ -68,3 +71,27 @@ def test_what_is_to_be_started_on_a_failure() -> None:
 def test_what_would_lose_data_is_not_among_the_hardening() -> None:
     harmful = "PrivateTmp|PrivateMounts|PrivateDevices|ProtectHome|ProtectClock|DeviceAllow|RestrictSUIDSGID|MountFlags"
     assert not re.search(rf"^(?:{harmful})=", unit("job.service.j2"), re.MULTILINE)
+
+
+def test_cron_tells_nobody_of_what_fails_every_few_minutes() -> None:
+    assert " /usr/local/sbin/drydock-cron drydock-backup-nightly 123 env " in unit("job.cron.j2")
+    assert " /usr/local/sbin/drydock-cron --quiet drydock-backup-nightly 123 env " in unit("job.cron.j2", notify=False)
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "mail"), [((), 3, "it failed\n"), (("--quiet",), 3, ""), ((), 4, ""), ((), 0, "")]
+)
+def test_what_fails_is_in_crons_mail(tmp_path: pathlib.Path, flags: tuple[str, ...], status: int, mail: str) -> None:
+    logger = tmp_path / "logger"
+    logger.write_text(f'#!/bin/sh\n[ "$1$2$3" = -tname-f ] && cat "$4" >{tmp_path}/log\n')
+    logger.chmod(0o755)
+    ran = subprocess.run(
+        ["sh", str(CRON), *flags, "name", "0", "sh", "-c", f"echo it failed; exit {status}"],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DRYDOCK_AGENT": "/bin/true"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (status, mail, "")
+    assert (tmp_path / "log").read_text() == "it failed\n"

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import typing as t
 
 import jinja2
@@ -17,12 +18,14 @@ UNIT = {
     "description": "Backup of Docker volumes, job nightly",
     "command": ["/bin/true", "backup", "--job", "nightly"],
     "schedule": "Mon..Fri 02:30",
+    "cron": "30 2 * * 1-5",
     "random_delay": 600,
     "persistent": True,
 }
 VARIABLES = {
     "__scheduled_backups_marker": "# Written by the role drydock.volumes.scheduled_backups",
     "__scheduled_backups_offset": 123,
+    "__scheduled_backups_cron_runner": "/usr/local/sbin/drydock-cron",
     "scheduled_backups_agent_path": "/usr/local/bin/drydock-volumes",
     "scheduled_backups_environment": {"WORDS": 'a "quoted" 100% \\ word'},
     "scheduled_backups_nice": 10,
@@ -39,6 +42,7 @@ def unit(template: str, version: int = 252, **given: t.Any) -> str:
         loader=jinja2.FileSystemLoader(TEMPLATES), trim_blocks=True, keep_trailing_newline=True, autoescape=False
     )
     environment.filters["regex_search"] = lambda text, pattern: re.search(pattern, text)[0]  # type: ignore[index]
+    environment.filters["quote"] = shlex.quote
     facts = {**UNIT, **{name: given.pop(name) for name in list(given) if name in {*UNIT, "notify"}}}
     version_of = {"stdout": f"systemd {version} ({version}.38-1)\n+PAM"}
     names = {**VARIABLES, **given, "__scheduled_backups_unit": facts, "__scheduled_backups_version": version_of}
