@@ -78,7 +78,7 @@ class Host:
 
     def install(self, agent: bytes) -> None:
         """Have what the role scheduled_backups writes for the job. The role itself is played in molecule/."""
-        path = VARIABLES["scheduled_backups_agent_path"]
+        path = VARIABLES["__scheduled_backups_agent_path"]
         service = unit("job.service.j2", command=[path, "backup", "--job", "nightly"])
         self.put("/usr/local/bin/drydock-volumes", agent, 0o755)
         self.put("/etc/drydock/jobs.d/nightly.json", json.dumps(_JOB).encode(), 0o600)

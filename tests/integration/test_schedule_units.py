@@ -21,11 +21,11 @@ CRON = CHECKOUT / "roles" / "scheduled_backups" / "files" / "drydock-cron"
 
 @pytest.mark.parametrize("io_class", ["best-effort", "idle"])
 def test_systemd_knows_all_that_is_in_the_units(tmp_path: pathlib.Path, io_class: str) -> None:
-    service = unit("job.service.j2", scheduled_backups_io_class=io_class)
+    service = unit("job.service.j2", __scheduled_backups_io_class=io_class)
     (tmp_path / "drydock-backup-nightly.service").write_text(service)
     (tmp_path / "drydock-backup-nightly.timer").write_text(unit("job.timer.j2"))
     for template in ("drydock-recover.service.j2", "drydock-notify@.service.j2"):
-        (tmp_path / template.removesuffix(".j2")).write_text(unit(template, scheduled_backups_agent_path="/bin/true"))
+        (tmp_path / template.removesuffix(".j2")).write_text(unit(template, __scheduled_backups_agent_path="/bin/true"))
     for name in ("alarm@.service", "docker.service"):
         (tmp_path / name).write_text("[Service]\nExecStart=/bin/true\n")
     ran = subprocess.run(

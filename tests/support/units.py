@@ -26,13 +26,13 @@ VARIABLES = {
     "__scheduled_backups_marker": "# Written by the role drydock.volumes.scheduled_backups",
     "__scheduled_backups_offset": 123,
     "__scheduled_backups_cron_runner": "/usr/local/sbin/drydock-cron",
-    "scheduled_backups_agent_path": "/usr/local/bin/drydock-volumes",
-    "scheduled_backups_environment": {"WORDS": 'a "quoted" 100% \\ word'},
-    "scheduled_backups_nice": 10,
-    "scheduled_backups_io_class": "best-effort",
-    "scheduled_backups_io_priority": 7,
-    "scheduled_backups_stop_timeout": 300,
-    "scheduled_backups_on_failure": ["alarm@%n.service"],
+    "__scheduled_backups_agent_path": "/usr/local/bin/drydock-volumes",
+    "__scheduled_backups_environment": {"WORDS": 'a "quoted" 100% \\ word'},
+    "__scheduled_backups_nice": 10,
+    "__scheduled_backups_io_class": "best-effort",
+    "__scheduled_backups_io_priority": 7,
+    "__scheduled_backups_stop_timeout": 300,
+    "__scheduled_backups_on_failure": ["alarm@%n.service"],
 }
 
 

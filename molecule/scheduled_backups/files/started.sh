@@ -21,6 +21,10 @@ zstd -dc "$repository/$name"/scheduled-data/*.tar.zst | tar -tv >/tmp/listing
 grep '^-rws.*setuid' /tmp/listing
 grep '^c.*device' /tmp/listing
 
+# Extra variables are for the role of their name alone.
+grep DRYDOCK_TEST_WORDS /etc/systemd/system/drydock-backup-data.service
+fails grep DRYDOCK_TEST_WORDS /etc/systemd/system/drydock-drill-data-drill.service
+
 # The backup of a device node, a setuid file and trusted.* attributes restores.
 before=$(docker volume ls -q)
 systemctl start drydock-drill-data-drill.service
