@@ -99,3 +99,14 @@ def test_the_examples_of_roles(name: str) -> None:
             given = {**(play.get("vars") or {}), **role.get("vars", {})}
             assert _wrong(ROLES[role_name]["options"], given, role_name) == []
     assert name in used
+
+
+def test_the_jobs_in_the_examples_of_two_roles_go_together() -> None:
+    """All jobs of a host are in one directory."""
+    named = []
+    for name in ("scheduled_backups", "restore_drill"):
+        for play in yaml.safe_load(ROLES[name]["examples"]):
+            for role in play["roles"]:
+                given = {**(play.get("vars") or {}), **role.get("vars", {})}
+                named += [job["name"] for job in given[f"{role['role'][len(PREFIX) :]}_jobs"]]
+    assert len(named) == len(set(named)) >= 2
