@@ -73,6 +73,12 @@ def test_what_would_lose_data_is_not_among_the_hardening() -> None:
     assert not re.search(rf"^(?:{harmful})=", unit("job.service.j2"), re.MULTILINE)
 
 
+def test_rclone_can_save_the_tokens_that_it_renews() -> None:
+    for service in (unit("job.service.j2"), unit("drydock-recover.service.j2")):
+        assert "ProtectSystem=full\n" in service
+        assert "ReadWritePaths=-/etc/drydock\n" in service
+
+
 def test_cron_tells_nobody_of_what_fails_every_few_minutes() -> None:
     assert " /usr/local/sbin/drydock-cron drydock-backup-nightly 123 env " in unit("job.cron.j2")
     assert " /usr/local/sbin/drydock-cron --quiet drydock-backup-nightly 123 env " in unit("job.cron.j2", notify=False)
