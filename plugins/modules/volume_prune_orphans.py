@@ -41,7 +41,7 @@ options:
         change meanwhile, is kept.
       - The backups are like all others, but C(purpose) in their manifests is C(before_removal).
         M(drydock.volumes.docker_volume_restore) brings such a volume back as it was. No backup expires for them, and
-        they don't expire: no C(retention) counts or removes them.
+        they don't expire, as no C(retention) counts or removes them.
       - This must run on the Docker host itself.
     type: dict
     suboptions:
