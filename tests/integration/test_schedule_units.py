@@ -7,6 +7,8 @@ How they do on a host is in molecule/scheduled_backups.
 
 from __future__ import annotations
 
+import collections.abc as c
+import os
 import pathlib
 import re
 import subprocess
@@ -14,6 +16,7 @@ import subprocess
 import pytest
 
 from tests.support.modules import CHECKOUT
+from tests.support.processes import wait_for
 from tests.support.units import unit
 
 CRON = CHECKOUT / "roles" / "scheduled_backups" / "files" / "drydock-cron"
@@ -84,20 +87,64 @@ def test_cron_tells_nobody_of_what_fails_every_few_minutes() -> None:
     assert " /usr/local/sbin/drydock-cron --quiet drydock-backup-nightly 123 env " in unit("job.cron.j2", notify=False)
 
 
-@pytest.mark.parametrize(
-    ("flags", "status", "mail"), [((), 3, "it failed\n"), (("--quiet",), 3, ""), ((), 4, ""), ((), 0, "")]
-)
-def test_what_fails_is_in_crons_mail(tmp_path: pathlib.Path, flags: tuple[str, ...], status: int, mail: str) -> None:
+@pytest.fixture
+def cron(tmp_path: pathlib.Path) -> c.Callable[..., subprocess.Popen[str]]:
+    """Start drydock-cron. What it logs is in the file ``log``."""
     logger = tmp_path / "logger"
     logger.write_text(f'#!/bin/sh\n[ "$1$2$3" = -tname-f ] && cat "$4" >{tmp_path}/log\n')
     logger.chmod(0o755)
-    ran = subprocess.run(
-        ["sh", str(CRON), *flags, "name", "0", "sh", "-c", f"echo it failed; exit {status}"],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "DRYDOCK_AGENT": "/bin/true"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+    environment = {
+        "PATH": f"{tmp_path}:/usr/bin:/bin",
+        "DRYDOCK_AGENT": "/bin/true",
+        "DRYDOCK_CRON_RUNS": str(tmp_path),
+    }
+    return lambda *words: subprocess.Popen(
+        ["sh", str(CRON), *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert (ran.returncode, ran.stdout, ran.stderr) == (status, mail, "")
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "mail"), [((), 3, "it failed\n"), (("--quiet",), 3, ""), ((), 4, ""), ((), 0, "")]
+)
+def test_what_fails_is_in_crons_mail(
+    cron: c.Callable[..., subprocess.Popen[str]],
+    tmp_path: pathlib.Path,
+    flags: tuple[str, ...],
+    status: int,
+    mail: str,
+) -> None:
+    ran = cron(*flags, "name", "0", "sh", "-c", f"echo it failed; exit {status}")
+    assert ran.communicate(timeout=60) == (mail, "")
+    assert ran.returncode == status
     assert (tmp_path / "log").read_text() == "it failed\n"
+    assert not list(tmp_path.glob("name*"))
+
+
+def test_what_cron_has_started_is_ended(cron: c.Callable[..., subprocess.Popen[str]], tmp_path: pathlib.Path) -> None:
+    loop = f"trap 'echo brought back; exit 5' TERM; touch {tmp_path}/begun; while :; do sleep 0.1; done"
+    runs = cron("name", "0", "sh", "-c", loop)
+    waits = cron("name", "600", "touch", str(tmp_path / "late"))
+    other = cron("name-2", "600", "true")
+    wait_for(lambda: (tmp_path / "begun").exists() and len(list(tmp_path.glob("name*.*"))) == 3, "all of them")
+    (tmp_path / f"name.{os.getpid()}").touch()  # one that died, and whose number is somebody else's now
+    stop = cron("--stop", "20", "name")
+    assert stop.communicate(timeout=60) == ("name is ended\n" * 2, "")
+    assert stop.returncode == 0
+    assert runs.communicate(timeout=10) == waits.communicate(timeout=10) == ("", "")
+    assert runs.returncode == 5
+    assert not (tmp_path / "late").exists()
+    assert other.poll() is None
+    other.terminate()
+    other.communicate(timeout=10)
+
+
+def test_what_cron_has_started_and_does_not_end(
+    cron: c.Callable[..., subprocess.Popen[str]], tmp_path: pathlib.Path
+) -> None:
+    runs = cron("name", "0", "sh", "-c", f"trap '' TERM; touch {tmp_path}/begun; sleep 4")
+    wait_for((tmp_path / "begun").exists, "it")
+    stop = cron("--stop", "1", "name")
+    said, error = stop.communicate(timeout=60)
+    assert (stop.returncode, said) == (1, "name is ended\n")
+    assert f"name still runs, as process {runs.pid}: wait" in error
+    runs.communicate(timeout=60)

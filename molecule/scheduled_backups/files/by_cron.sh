@@ -26,3 +26,7 @@ done
 timeout 60 sh -c "until grep scheduled-missing '$told'; do sleep 0.2; done"
 grep 'drydock-backup-broken failed' "$told"
 timeout 60 sh -c "until journalctl -t drydock-backup-data | grep 'volume scheduled-data: backup'; do sleep 0.2; done"
+
+# One that is under way when its job is removed.
+setsid /usr/local/sbin/drydock-cron drydock-backup-data 600 true >/dev/null 2>&1 &
+until [ -e "/run/drydock-backup-data.$!" ]; do sleep 0.1; done
