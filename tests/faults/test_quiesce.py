@@ -10,6 +10,8 @@ import contextlib
 import json
 import os
 import pathlib
+import re
+import select
 import signal
 import threading
 import time
@@ -124,6 +126,29 @@ def test_f21_a_signal_brings_them_back_at_once(
     assert f"ended by {number.name}" in modules.finish(process)["msg"]
     assert engine.state(container) == "running"
     assert complete(work / "r") == set()
+
+
+def test_a_repository_that_hangs_does_not_keep_them_down(
+    engine: Engine, modules: Modules, work: pathlib.Path, slow_volume: str
+) -> None:
+    container = engine.run(slow_volume)
+    with disks.mounted(work, 64) as disk:
+        options = {"volumes": [slow_volume], "repository": str(disk / "r"), "quiesce": "stop", **SLOW}
+        process = modules.start(BACKUP, stall_timeout=2, **options)
+        wait_for(lambda: _reading(process.pid), "the read")
+        with disks.frozen(disk):
+            wait_for(lambda: engine.state(container) == "running", "the container")
+            # it has its answer, and would have ended if it could be killed, as with a server that is gone
+            assert select.select([process.stdout], [], [], 60)[0]
+            assert process.poll() is None
+        (failure,) = modules.finish(process)["failures"]
+        assert failure["volume"] == slow_volume
+        assert re.search(
+            r"/r/.*\.tar\.zst takes no data: a write to it hasn't come back for 2 seconds", failure["error"]
+        )
+        assert len(complete(disk / "r")) == 1
+        assert modules.run(BACKUP, **options)["changed"]
+        assert len(complete(disk / "r")) == 2  # and what was left is swept
 
 
 @pytest.mark.parametrize("quiesce", ["stop", "pause"])

@@ -120,6 +120,16 @@ def unplug(disk: pathlib.Path) -> None:
         os.close(descriptor)
 
 
+@contextlib.contextmanager
+def frozen(disk: pathlib.Path) -> c.Iterator[None]:
+    """Have everybody who writes to a file system wait, as for a server that is gone: ioctl_fsfreeze(2)."""
+    subprocess.run(["fsfreeze", "--freeze", disk], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", disk], check=True)
+
+
 def blocks(file: pathlib.Path) -> list[int]:
     """Which blocks of its disk hold a file's data; it has been synced, and has no holes."""
     with open(file, "rb") as opened:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import signal
 import tempfile
+import threading
 import time
 
 import pytest
@@ -227,6 +228,53 @@ def test_a_pipe_that_hangs_is_ended(script: str) -> None:
 def test_a_pipe_that_is_slow_does_not_hang() -> None:
     stages = [sh("for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.3; done"), sh("cat >/dev/null; sleep 0.5")]
     assert pipeline.failed(pipeline.run(stages, stall_timeout=1.5)) is None
+
+
+def _pipeline_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "pipeline"]
+
+
+def test_a_sink_that_hangs_is_left_behind() -> None:
+    back, began, taken = threading.Event(), time.monotonic(), []
+
+    def sink(data: memoryview) -> None:
+        taken.append(bytes(data[:2]))
+        back.wait(60)
+
+    with pytest.raises(PipelineError, match="/r/a takes no data: a write to it hasn't come back for 1 seconds"):
+        pipeline.run([sh("exec yes")], sink=sink, stall_timeout=1, blocking="/r/a")
+    assert 1 <= time.monotonic() - began < 8
+    (thread,) = _pipeline_threads()
+    back.set()  # it comes back, and finds that nobody waits
+    thread.join(10)
+    assert not thread.is_alive()
+    assert taken == [b"y\n"]
+
+
+def test_a_sink_that_may_hang_and_does_not() -> None:
+    data, out = os.urandom(21 << 20), bytearray()
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        outcomes = pipeline.run(
+            [Stage("cat", CAT)], source=file.fileno(), sink=out.extend, stall_timeout=5, blocking="/r/a"
+        )
+    assert pipeline.failed(outcomes) is None
+    assert out == data
+
+
+@pytest.mark.parametrize("ends", ["sink", "proceed"])
+def test_an_exception_ends_what_may_hang(ends: str) -> None:
+    with pytest.raises(_Stop):
+        pipeline.run([sh("exec yes")], **{"sink": bytearray().extend, ends: _raise}, stall_timeout=60, blocking="/r/a")
+    for thread in _pipeline_threads():  # it has said that it is over
+        thread.join(10)
+    assert _pipeline_threads() == []
+
+
+def test_a_pipe_that_hangs_before_a_sink_that_may_is_ended() -> None:
+    with pytest.raises(PipelineError, match="no byte has moved for 1 seconds"):
+        pipeline.run([sh("exec sleep 60")], sink=bytearray().extend, stall_timeout=1, blocking="/r/a")
 
 
 def test_the_environment_is_clean_and_the_output_english(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -242,6 +242,7 @@ class Job:
                 gauge=progress.gauge(self._means.watch, self.volume.name, "read", lambda: beside.known),
                 stall_timeout=self._means.stall_timeout,
                 proceed=self._means.proceed,
+                blocking=publication.blocking,
             )
         except PipelineError as error:
             raise PipelineError(f"volume {self.volume.name}: {error}; nothing was added to the repository") from error

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import tools
+from . import hanging, tools
 from .errors import PipelineError, reason
 from .stall import Meter, Stall
 
@@ -103,6 +103,7 @@ def run(
     gauge: Callable[[int], object] | None = None,
     stall_timeout: float = 0,
     proceed: Callable[[], object] | None = None,
+    blocking: str | None = None,
 ) -> list[Outcome]:
     """Run the stages, each one's output the next one's input, and return how each ended.
 
@@ -111,12 +112,23 @@ def run(
     that the first stage has read by then, and ``proceed`` now and then. With a ``tap`` there are two pipes before the
     last stage: it is called with the ends between them, which are its own from then on, and moves the bytes. An
     exception out of any of them ends every process and goes on to the caller. Raise PipelineError if a program can't be
-    started, or if for ``stall_timeout`` seconds (0: for ever) no process reads or writes a byte.
+    started, or if for ``stall_timeout`` seconds (0: for ever) no process reads or writes a byte. ``blocking`` is the
+    file that the sink writes to, if that may hang: then it is called in another thread, and left behind after as long.
     """
-    pump = _Pump()
+    pump, proceed = _Pump(), proceed or _nothing
+    watched = hanging.Sink(sink, blocking, stall_timeout) if sink and blocking and stall_timeout else None
     try:
-        pump.start(stages, source, sink, listing, tap)
-        return pump.run(_looks(pump, gauge, stall_timeout), proceed or _nothing)
+        pump.start(stages, source, watched.take if watched else sink, listing, tap)
+        look = _looks(pump, gauge, stall_timeout)
+        if watched is None:
+            return pump.run(look, proceed)
+        require_wanted, goes_on = watched.require_wanted, proceed
+
+        def go_on() -> None:
+            require_wanted()
+            goes_on()
+
+        return watched.watch(lambda: pump.run(look, go_on), pump.kill, proceed)
     finally:
         pump.end()
 
@@ -214,11 +226,15 @@ class _Pump:
                 proceed()
         return [Outcome(stage.name, process.returncode, _lines(said)) for stage, process, said in self._processes]
 
-    def end(self) -> None:
-        """Leave no descriptor behind, and no process but one that the kernel doesn't let go."""
+    def kill(self) -> None:
+        """Have every process end."""
         for _stage, process, _said in self._processes:
             if process.poll() is None:
                 process.kill()
+
+    def end(self) -> None:
+        """Leave no descriptor behind, and no process but one that the kernel doesn't let go."""
+        self.kill()
         for _stage, process, _said in self._processes:
             _gone(process, _DYING)
         for end in list(self._open):

@@ -53,6 +53,7 @@ class Publication:
     ) -> None:
         self.size = 0
         self._folder = folder
+        self._writing = False
         self._digest = hashlib.sha256()
         self._flushed = 0
         with contextlib.ExitStack() as stack:
@@ -69,6 +70,10 @@ class Publication:
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if self._writing:
+            # Another thread hangs in a write, and so would we: nothing is touched, not even closed. A later run sweeps.
+            self._stack.pop_all()
+            return
         with self._stack:
             left = []
             # a manifest goes before its archive: from then on it is no backup
@@ -86,6 +91,11 @@ class Publication:
             ) from error
 
     @property
+    def blocking(self) -> str:
+        """The file that write may wait for without an end."""
+        return os.path.join(self._folder, self.file)
+
+    @property
     def sha256(self) -> str:
         """The checksum of all that was written (hex)."""
         return self._digest.hexdigest()
@@ -93,16 +103,21 @@ class Publication:
     def write(self, data: memoryview) -> None:
         """Add to the archive. Raise RepositoryError if the disk doesn't take it."""
         self._digest.update(data)
-        with self._explained():
-            while data:
-                written = os.write(self._descriptor, data)
-                self.size += written
-                data = data[written:]
-            if self.size - self._flushed >= _FLUSH:
-                # The kernel starts to write out these pages, and needn't keep them: a backup that fills the
-                # cache would push out what the host's services have there.
-                os.posix_fadvise(self._descriptor, self._flushed, self.size - self._flushed, os.POSIX_FADV_DONTNEED)
-                self._flushed = self.size
+        self._writing = True
+        try:
+            with self._explained():
+                while data:
+                    written = os.write(self._descriptor, data)
+                    self.size += written
+                    data = data[written:]
+                if self.size - self._flushed >= _FLUSH:
+                    # The kernel starts to write out these pages, and needn't keep them: a backup that fills the cache
+                    # would push out what the host's services have there.
+                    step = self.size - self._flushed
+                    os.posix_fadvise(self._descriptor, self._flushed, step, os.POSIX_FADV_DONTNEED)
+                    self._flushed = self.size
+        finally:
+            self._writing = False
 
     def take(self, path: str, proceed: Callable[[], object]) -> None:
         """Write all that is in a file. Raise RepositoryError if it can't be read, or as write does."""

@@ -33,6 +33,10 @@ class Publishing(Protocol):
         """End: remove what isn't published."""
 
     @property
+    def blocking(self) -> str | None:
+        """The file that write may wait for without an end; None if there is none."""
+
+    @property
     def sha256(self) -> str:
         """The checksum of all that was written (hex)."""
 

@@ -100,6 +100,10 @@ class Upload:
                 ) from error
 
     @property
+    def blocking(self) -> None:
+        """As publication.Publication says: no file, and rclone gives up by itself."""
+
+    @property
     def sha256(self) -> str:
         """The checksum of all that was written (hex)."""
         return self._digest.hexdigest()
