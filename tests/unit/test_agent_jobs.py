@@ -132,6 +132,23 @@ def test_a_run_that_is_going_is_never_doubled(folder: pathlib.Path, capsys: pyte
     assert not jobs.is_running("nightly")
 
 
+def test_how_a_run_failed_is_noted_before_another_may_begin(
+    folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_params: object, **_options: object) -> t.NoReturn:
+        raise UsageError("the disk is full")
+
+    seen: list[tuple[bool, str | None]] = []
+    mine = dataclasses.replace(BY_NAME["backup"], run=failing)
+    monkeypatch.setattr(app, "COMMANDS", [mine])
+    monkeypatch.setattr(
+        runs.Run, "ended", lambda _run, _code, _report, error=None: seen.append((jobs.is_running("nightly"), error))
+    )
+    _write(folder, BACKUP)
+    assert app.main(["backup", "--job", "nightly"]) == 2
+    assert seen == [(True, "the disk is full")]
+
+
 def test_a_run_of_part_of_a_job_is_none_of_the_job(folder: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def done(_params: object, *, check: bool = False, watch: object = None) -> Report:
         del check, watch

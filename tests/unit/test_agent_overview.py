@@ -249,3 +249,31 @@ def test_a_label_that_decides_nothing_ends_its_own_job_only(host: Host) -> None:
     (said,) = host.problems()
     assert said.startswith("job all: volume odd: the label drydock.backup of the volume is 'perhaps'")
     assert host.samples()['drydock_job_valid{action="backup",name="all"}'] == 0
+
+
+@pytest.mark.parametrize("going", [True, False])
+def test_a_run_that_begins_or_ends_meanwhile_is_none_that_died(
+    host: Host, monkeypatch: pytest.MonkeyPatch, *, going: bool
+) -> None:
+    host.job()
+    host.put(HOUR)
+    looked: list[bool] = []
+
+    def is_running(name: str) -> bool:
+        """One begins right after we have looked; the next time it goes on, or has ended."""
+        if not looked:
+            host.record(name, running_since=names.iso(host.now))
+        elif not going:
+            host.record(name)
+        looked.append(bool(looked) and going)
+        return looked[-1]
+
+    monkeypatch.setattr(jobs, "is_running", is_running)
+    assert host.problems() == []
+
+
+def test_a_run_that_died_is_told(host: Host) -> None:
+    host.job()
+    host.put(HOUR)
+    host.record(running_since="2026-11-23T02:00:00Z")
+    assert host.problems() == ["job nightly: its run of 2026-11-23T02:00:00Z was interrupted"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import DrydockError, UsageError
@@ -20,6 +20,9 @@ from . import arguments, checked, jobs
 from .command import ATTENTION, BUSY, DONE, FAILED, USAGE, Command
 from .commands import COMMANDS
 from .terminal import Terminal
+
+# What ends a command, and is told.
+_ENDS = (DrydockError, Terminated, OSError)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -51,6 +54,8 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
                 # what else was asked for says nothing of the job
                 if not given and jobs.is_of_this_host(job):
                     run = Run(job.name, command.name)
+                    # while the lock is held, so that nobody takes it for a run that died
+                    stack.push(_noting(run))
             watch = stack.enter_context(terminal.watching()) if command.watched and not check else None
             report = command.run(params, check=check, **({"watch": watch} if command.watched else {}))
             code = _code(report)
@@ -58,13 +63,21 @@ def _run(words: Sequence[str], terminal: Terminal) -> int:
                 run.ended(code, report)
     except BrokenPipeError:
         raise
-    except (DrydockError, Terminated, OSError) as error:
-        message, code = _failure(error)
-        if run is not None:
-            run.ended(code, None, message)
-        return terminal.failed(message, code)
+    except _ENDS as error:
+        return terminal.failed(*_failure(error))
     terminal.result(command.name, report, code, command.show(report, check), diff=own[arguments.DIFF])
     return code
+
+
+def _noting(run: Run) -> Callable[[object, BaseException | None, object], None]:
+    """The end of a context that notes how a run failed that ends in it."""
+
+    def note(_kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, _ENDS) and not isinstance(error, BrokenPipeError):
+            message, code = _failure(error)
+            run.ended(code, None, message)
+
+    return note
 
 
 def _failure(error: BaseException) -> tuple[str, int]:

@@ -143,7 +143,8 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
 
 def _job(name: str, max_age: float, now: datetime, *, named: bool) -> JobView:
     """One job. Raise UsageError if it was ``named`` and isn't there."""
-    view = JobView(name, max_age=max_age, record=records.read(records.RUNS, name) or {})
+    running, record = _state(name)
+    view = JobView(name, max_age=max_age, record=record, running=running)
     try:
         job = jobs.read(name)
     except DrydockError as error:
@@ -151,7 +152,7 @@ def _job(name: str, max_age: float, now: datetime, *, named: bool) -> JobView:
             raise
         view.problem = str(error)
         return view
-    view.action, view.running = job.action, jobs.is_running(name)
+    view.action = job.action
     otherwise = DRILL_AGE if job.action == "drill" else max_age
     view.max_age = otherwise if job.max_age is None else job.max_age
     view.idle = _idle(job.path, view.record, now)
@@ -160,6 +161,15 @@ def _job(name: str, max_age: float, now: datetime, *, named: bool) -> JobView:
     except DrydockError as error:
         view.problem = f"{job.where}: {error}"
     return view
+
+
+def _state(name: str) -> tuple[bool, Mapping[str, Any]]:
+    """Whether a run of a job is going on, and its record. A run has its record before it frees the lock, so it is the
+    lock that is looked at first; and again, if a run has begun meanwhile."""
+    running, record = jobs.is_running(name), records.read(records.RUNS, name) or {}
+    if record.get("running_since") and not running:
+        running, record = jobs.is_running(name), records.read(records.RUNS, name) or {}
+    return running, record
 
 
 def _rooted(params: dict[str, Any]) -> dict[str, Any]:
