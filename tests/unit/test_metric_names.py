@@ -8,6 +8,7 @@ import datetime as dt
 import re
 
 import pytest
+import yaml
 
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import exposition, overview
 from tests.unit.helpers import CHECKOUT
@@ -22,6 +23,13 @@ def test_every_metric_that_is_asked_for_is_written(name: str) -> None:
     asked = set(re.findall(r"\b(?:drydock|node)_[a-z_]+\b", (FILES / name).read_text()))
     assert asked - OTHERS - exposition.METRICS.keys() == set()
     assert len(asked) > 10
+
+
+def test_the_names_of_units_are_whole_where_lines_are_folded() -> None:
+    groups = yaml.safe_load((FILES / "drydock.rules.yml").read_text())["groups"]
+    said = [text for group in groups for rule in group["rules"] for text in rule["annotations"].values()]
+    assert [text for text in said if "- " in text] == []
+    assert any("systemctl status drydock-metrics." in text for text in said)
 
 
 def test_no_metric_has_a_label_that_is_prometheus_own() -> None:
