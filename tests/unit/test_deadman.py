@@ -80,6 +80,14 @@ def test_f71_so_does_one_that_nobody_answers() -> None:
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("address", [f"http://127.0.0.1:9/{SECRET}/\u00e4", f"http://a..b/{SECRET}"])
+def test_f71_nor_is_one_shown_that_cannot_be_asked_for(address: str) -> None:
+    with pytest.raises(UsageError, match=r"switch at (127\.0\.0\.1|a\.\.b) is none that can be asked for") as raised:
+        deadman.ping(address)
+    assert SECRET not in str(raised.value)
+    assert raised.value.__cause__ is None
+
+
 def test_the_address_is_read(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "url"
     file.write_text(f"https://h/{SECRET}\n")

@@ -45,7 +45,8 @@ def read(path: str = ADDRESS) -> str:
 
 
 def ping(address: str) -> None:
-    """Ask for an address; try three times. Raise DrydockError, which names its host alone, if all fail."""
+    """Ask for an address; try three times. Raise DrydockError, which names its host alone, if all fail, and UsageError
+    if it can't be asked for."""
     host = urllib.parse.urlsplit(address).hostname
     problem = ""
     for pause in (*_PAUSES, None):
@@ -58,6 +59,9 @@ def ping(address: str) -> None:
         except (OSError, http.client.HTTPException) as error:
             cause = getattr(error, "reason", error)
             problem = reason(cause) if isinstance(cause, OSError) else type(cause).__name__
+        except ValueError:
+            # no second try makes it one; what it says would show the address
+            raise UsageError(f"the address of the dead man's switch at {host} is none that can be asked for") from None
         if pause is not None:
             time.sleep(pause)
     raise DrydockError(f"the dead man's switch at {host} can't be pinged: {problem}; it will raise an alarm")
