@@ -15,6 +15,7 @@ import pathlib
 import stat
 import subprocess
 import threading
+import time
 import typing as t
 
 import pytest
@@ -52,6 +53,22 @@ def _no_descriptor_is_left() -> c.Iterator[None]:
 def folder() -> pathlib.Path:
     """Where the entries will be."""
     return pathlib.Path(journal.STATE) / "journal"
+
+
+def test_who_only_looks_has_nobody_take_the_dead_for_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+    _left()
+    (looking,), _problems = journal.abandoned()
+
+    def pause(_seconds: float) -> None:
+        if pauses:
+            looking.leave()
+        pauses.append(1)
+
+    pauses: list[int] = []
+    monkeypatch.setattr(time, "sleep", pause)
+    (entry,), problems = journal.abandoned()
+    assert (entry.path, problems, len(pauses)) == (looking.path, [], 2)
+    entry.remove()
 
 
 def _left(number: int = 1) -> None:

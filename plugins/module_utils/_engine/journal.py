@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,8 @@ FORMAT = 1
 
 _ENTRY = ".json"
 _PARTIAL = ".partial"
+# Seconds between looks at an entry that is locked: it may be by one who only looks, too, for an instant.
+_PAUSES = (0.01, 0.03, 0.06, 0)
 
 
 class Entry:
@@ -156,11 +159,13 @@ def _take(path: str) -> Entry | None:
 
 def _dead(descriptor: int) -> bool:
     """Whether the process that wrote this entry has died, and nobody else has removed the entry meanwhile."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return os.fstat(descriptor).st_nlink > 0
+    for pause in _PAUSES:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.fstat(descriptor).st_nlink > 0
+        except BlockingIOError:
+            time.sleep(pause)
+    return False
 
 
 def _entries() -> Iterator[str]:
