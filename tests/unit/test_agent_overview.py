@@ -277,3 +277,12 @@ def test_a_run_that_died_is_told(host: Host) -> None:
     host.put(HOUR)
     host.record(running_since="2026-11-23T02:00:00Z")
     assert host.problems() == ["job nightly: its run of 2026-11-23T02:00:00Z was interrupted"]
+
+
+def test_a_selector_means_what_there_is_where_docker_tells(host: Host) -> None:
+    host.job(selector={"names": ["pg*"]})
+    known = {"id": host.at(HOUR), "bytes": 1, "archive_bytes": 1, "seconds": 1.0, "downtime_seconds": 0}
+    host.record(volumes={"pgdata": known})
+    assert host.look().volumes == []  # Docker has no volumes any more
+    host.daemon.answers["GET /volumes"] = (500, {"message": "no"})
+    assert [view.volume for view in host.look().volumes] == ["pgdata"]

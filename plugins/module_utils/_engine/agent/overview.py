@@ -129,7 +129,7 @@ def gather(connect: Callable[[], Client], wanted: Sequence[str] | None, max_age:
     inventories = _Inventories(found)
     drilled = set()
     for job in found.jobs:
-        for name in _names(job, listed, containers):
+        for name in _names(job, listed if found.docker is None else None, containers):
             drilled.add((name, options.host(job.params)))
             if job.action == "backup":
                 found.volumes.append(_volume(job, name, found, inventories, recorded))
@@ -194,15 +194,15 @@ def _written(path: str) -> datetime | None:
         return None
 
 
-def _names(job: JobView, listed: Mapping[str, Any], containers: Sequence[dict[str, Any]]) -> Sequence[str]:
-    """The volumes that a job is for: those that it names, or those that its selector means now or meant before; none,
-    with its problem, if that can't be told."""
+def _names(job: JobView, listed: Mapping[str, Any] | None, containers: Sequence[dict[str, Any]]) -> Sequence[str]:
+    """The volumes that a job is for: those that it names, or those that its selector means now, or, where it isn't
+    known which ones are ``listed``, meant before; none, with its problem, if that can't be told."""
     if job.problem is not None:
         return []
     if job.params["selector"] is None:
         return list(dict.fromkeys(job.params["volumes"] or []))
     selector = Selector.parse(job.params["selector"])
-    if not listed or selector is None:
+    if listed is None or selector is None:
         return sorted(job.record.get("volumes", {}))
     try:
         return select(dict(listed), containers, selector)
