@@ -286,3 +286,52 @@ def test_a_selector_means_what_there_is_where_docker_tells(host: Host) -> None:
     assert host.look().volumes == []  # Docker has no volumes any more
     host.daemon.answers["GET /volumes"] = (500, {"message": "no"})
     assert [view.volume for view in host.look().volumes] == ["pgdata"]
+
+
+def _chosen(host: Host, *volumes: str) -> None:
+    host.job(selector={"all": True}, max_age="26h")
+    host.put(HOUR)
+    for name in volumes:
+        host.daemon.volume(name, "/nope")
+
+
+def test_a_volume_that_is_new_has_until_the_next_run(host: Host) -> None:
+    _chosen(host, "pgdata", "new")
+    missing = f'drydock_backup_missing{{host="db1",repository="{host.path}",volume="new"}}'
+    assert host.problems() == [f"volume new: there is no complete backup of it in {host.path}"]  # no run yet
+    assert host.samples()[missing] == 1
+    host.record()
+    assert host.problems() == []
+    assert host.samples()[missing] == 0
+    late = names.iso(host.now - 27 * HOUR)
+    host.record(started_at=late, finished_at=late)
+    assert host.problems() == [f"volume new: there is no complete backup of it in {host.path}"]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"success": False, "error": "volume new: it can't be read"},
+        {"volumes": {"new": {"id": "20261123T101502Z"}}},
+        {"confirmed": {"new": {"id": "20261123T101502Z", "at": "2026-11-24T10:15:02Z"}}},
+    ],
+)
+def test_one_that_the_last_run_has_seen_has_not(host: Host, record: dict[str, t.Any]) -> None:
+    _chosen(host, "pgdata", "new")
+    host.record(**record)
+    assert f"volume new: there is no complete backup of it in {host.path}" in host.problems()
+
+
+def test_nor_has_one_that_the_job_names(host: Host) -> None:
+    host.job(volumes=["new"])
+    host.record()
+    assert host.problems() == [f"volume new: there is no complete backup of it in {host.path}"]
+
+
+def test_nobody_misses_volumes_without_names_of_their_own(host: Host) -> None:
+    nameless = "0123456789abcdef" * 4
+    _chosen(host, "pgdata", nameless)
+    assert [view.volume for view in host.look().volumes] == ["pgdata"]
+    host.daemon.answers["GET /volumes"][1]["Volumes"][1]["Labels"] = {"app": "shop"}
+    host.job(selector={"labels": ["app=shop"]})
+    assert [view.volume for view in host.look().volumes] == [nameless]

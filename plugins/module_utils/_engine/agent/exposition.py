@@ -39,7 +39,10 @@ METRICS = {
     ),
     "drydock_backup_age_seconds": ("gauge", "How long that is ago."),
     "drydock_backup_max_age_seconds": ("gauge", "How old the newest complete backup may be."),
-    "drydock_backup_missing": ("gauge", "Whether a volume that a job backs up has no complete backup."),
+    "drydock_backup_missing": (
+        "gauge",
+        "Whether a volume that a job backs up has no complete backup, though it isn't new since the job's last run.",
+    ),
     "drydock_backup_size_bytes": ("gauge", "The size of the newest backup's archive."),
     "drydock_backup_duration_seconds": ("gauge", "How long the newest backup took to read."),
     "drydock_backup_downtime_seconds": ("gauge", "How long containers held still for the newest backup."),
@@ -146,7 +149,7 @@ def _job(samples: _Samples, job: JobView) -> None:
 
 def _volume(samples: _Samples, one: VolumeView) -> None:
     labels = {"volume": one.volume, "repository": one.repository, "host": one.host}
-    samples.add("drydock_backup_missing", one.newest is None, **labels)
+    samples.add("drydock_backup_missing", one.newest is None and not one.fresh, **labels)
     samples.add("drydock_backup_max_age_seconds", one.max_age, **labels)
     samples.add("drydock_backups", one.backups, **labels)
     if one.newest is None:

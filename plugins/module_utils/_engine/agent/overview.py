@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from .. import dated, names, options, records, recovery
@@ -55,7 +55,8 @@ class VolumeView:
     """A volume that a job backs up: its newest complete backup, with its ``age`` in seconds, how many ``backups`` there
     are (None: not known), when a run has last ``confirmed`` that the volume is still as the newest one, which its age
     then counts from, the newest copy in each further repository, with its age, and its last drill. Those that are
-    dated in the ``future`` are never the newest."""
+    dated in the ``future`` are never the newest. One that is ``fresh`` has come since the job's last run, and the next
+    one makes its first backup."""
 
     volume: str
     job: str
@@ -74,6 +75,7 @@ class VolumeView:
     copy_ages: dict[str, float | None] = field(default_factory=dict)
     drill: Mapping[str, Any] | None = None
     future: list[str] = field(default_factory=list)
+    fresh: bool = False
 
     def behind(self, repository: str) -> bool:
         """Whether the newest copy in a further repository is older than a backup may be, or there is none. A copy needs
@@ -199,16 +201,19 @@ def _names(job: JobView, listed: Mapping[str, Any] | None, containers: Sequence[
     known which ones are ``listed``, meant before; none, with its problem, if that can't be told."""
     if job.problem is not None:
         return []
-    if job.params["selector"] is None:
-        return list(dict.fromkeys(job.params["volumes"] or []))
     selector = Selector.parse(job.params["selector"])
-    if listed is None or selector is None:
-        return sorted(job.record.get("volumes", {}))
-    try:
-        return select(dict(listed), containers, selector)
-    except DrydockError as error:
-        job.problem = f"job {job.name}: {error}"
-        return []
+    if selector is None:
+        return list(dict.fromkeys(job.params["volumes"] or []))
+    chosen = sorted(job.record.get("volumes", {}))
+    if listed is not None:
+        try:
+            chosen = select(dict(listed), containers, selector)
+        except DrydockError as error:
+            job.problem = f"job {job.name}: {error}"
+            return []
+    # who says "all" doesn't mean those that nobody has named
+    labels = {name: (listed or {}).get(name, {}).get("Labels") or {} for name in chosen}
+    return [name for name in chosen if not (selector.everything and _anonymous(name, labels[name]))]
 
 
 def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories, recorded: Recorded) -> VolumeView:
@@ -220,6 +225,7 @@ def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories,
         _look(view, inventories.of(params, host).get(name, []), found.at)
     else:
         _recall(view, recorded, found.at)
+    view.fresh = view.newest is None and not view.future and _is_fresh(job, name, found.at)
     if view.newest is not None:
         when = recorded.confirmed(host, repository, name, view.newest)
         if when is not None:
@@ -230,6 +236,16 @@ def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories,
         if copy is not None:
             view.copy_ages[each["repository"]] = view.age if copy == view.newest else dated.age(copy, found.at)
     return view
+
+
+def _is_fresh(job: JobView, name: str, now: datetime) -> bool:
+    """Whether a volume can't have been there, or can't have been meant, when its job ran last: that run has backed up
+    all that there was, and not this one. When Docker has made it doesn't tell: that time moves with what is written."""
+    began = names.moment(job.record.get("started_at"))
+    if job.params["selector"] is None or not job.record.get("success") or began is None:
+        return False
+    known = {**job.record.get("volumes", {}), **job.record.get("confirmed", {})}
+    return name not in known and now - began <= timedelta(seconds=job.max_age)
 
 
 def _look(view: VolumeView, made: Sequence[Mapping[str, Any]], now: datetime) -> None:
@@ -294,9 +310,14 @@ class _Inventories:
 def _counts(volume: Mapping[str, Any]) -> bool:
     """Whether anybody would miss a volume: not an anonymous one, nor one of ours."""
     labels = volume.get("Labels") or {}
-    name = str(volume["Name"])
-    anonymous = len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
-    return not (anonymous or labels.get("drydock.backup") == "false" or "com.docker.volume.anonymous" in labels)
+    return not (_anonymous(str(volume["Name"]), labels) or labels.get("drydock.backup") == "false")
+
+
+def _anonymous(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether Docker has made a volume's name up."""
+    return "com.docker.volume.anonymous" in labels or (
+        len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
+    )
 
 
 def _between(started: str, finished: str) -> float | None:

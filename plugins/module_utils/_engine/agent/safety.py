@@ -39,6 +39,8 @@ def _of_volume(one: VolumeView) -> list[str]:
         for backup_id in one.future
     ]
     if one.newest is None:
+        if one.fresh:
+            return wrong
         return [f"volume {one.volume}: there is no complete backup of it in {one.repository}", *wrong]
     if one.age is not None and one.age > one.max_age:
         wrong.append(
