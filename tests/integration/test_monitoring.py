@@ -83,10 +83,10 @@ def test_what_the_agent_writes_is_what_prometheus_reads() -> None:
 
 _WRITE = """
 from datetime import datetime, timezone
-from _engine.agent import exposition, overview
-job = overview.JobView("nightly", "backup", record={"runs": 3, "finished_at": "2026-11-23T10:15:00Z", "success": True})
-volume = overview.VolumeView('a "b"', "nightly", "db1", "/r", 1.0, newest="20261123T101502Z", age=2.0, bytes=3)
-print(exposition.text(overview.Overview(datetime.now(timezone.utc), [job], [volume])), end="")
+from _engine.agent import exposition, views
+job = views.JobView("nightly", "backup", record={"runs": 3, "finished_at": "2026-11-23T10:15:00Z", "success": True})
+volume = views.VolumeView('a "b"', "nightly", "db1", "/r", 1.0, newest="20261123T101502Z", age=2.0, bytes=3)
+print(exposition.text(views.Overview(datetime.now(timezone.utc), [job], [volume])), end="")
 """
 
 

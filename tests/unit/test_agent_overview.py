@@ -13,7 +13,13 @@ import typing as t
 import pytest
 
 from ansible_collections.drydock.volumes.plugins.module_utils._engine import names, records, runs
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import exposition, jobs, overview, safety
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import (
+    exposition,
+    jobs,
+    overview,
+    safety,
+    views,
+)
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client, Connection
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.options import Report
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.repository import Directory
@@ -59,10 +65,10 @@ class Host:
         ran = {"started_at": done, "finished_at": done, "last_success_at": done, "running_since": None, "error": None}
         records.write(records.RUNS, job, {**ran, "success": True, "exit_code": 0, "runs": 1, **values})
 
-    def look(self, wanted: list[str] | None = None) -> overview.Overview:
+    def look(self, wanted: list[str] | None = None) -> views.Overview:
         """All that is known."""
         connection = Connection(docker_host=self.daemon.url)
-        return overview.gather(lambda: Client(connection), wanted, overview.MAX_AGE)
+        return overview.gather(lambda: Client(connection), wanted, views.MAX_AGE)
 
     def problems(self) -> list[str]:
         """What wants looking after."""

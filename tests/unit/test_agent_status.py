@@ -21,7 +21,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent impo
     show,
     status,
 )
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent.overview import (
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent.views import (
     JobView,
     Overview,
     RepositoryView,

@@ -10,7 +10,7 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import exposition, overview
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.agent import exposition, views
 from tests.unit.helpers import CHECKOUT
 
 FILES = CHECKOUT / "roles" / "volume_monitoring" / "files"
@@ -33,7 +33,7 @@ def test_the_names_of_units_are_whole_where_lines_are_folded() -> None:
 
 
 def test_no_metric_has_a_label_that_is_prometheus_own() -> None:
-    job = overview.JobView("nightly", "backup", record={"runs": 3, "finished_at": "2026-11-23T10:15:00Z"})
-    text = exposition.text(overview.Overview(dt.datetime.now(dt.UTC), [job]))
+    job = views.JobView("nightly", "backup", record={"runs": 3, "finished_at": "2026-11-23T10:15:00Z"})
+    text = exposition.text(views.Overview(dt.datetime.now(dt.UTC), [job]))
     assert 'name="nightly"' in text
     assert not re.search(r"[{,](job|instance)=", text)

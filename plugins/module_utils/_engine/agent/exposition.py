@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import names
 from ..version import VERSION
-from .overview import JobView, Overview, VolumeView
+from .views import JobView, Overview, VolumeView
 
 #: Every metric: its type, and what it tells.
 METRICS = {

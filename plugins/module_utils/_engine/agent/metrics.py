@@ -14,13 +14,14 @@ from .. import options, publication
 from ..errors import StateError, reason
 from ..options import Report, Spec
 from . import exposition, orphaned, overview
+from .views import MAX_AGE
 
 SPEC = Spec(arguments={**options.DOCKER, "output": {"type": "path"}})
 
 
 def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
     """Write them to a file, or return them. Raise DrydockError if the jobs can't be read or the file not written."""
-    found = overview.gather(partial(options.connect, params), None, overview.MAX_AGE)
+    found = overview.gather(partial(options.connect, params), None, MAX_AGE)
     text = exposition.text(found, None if found.docker else orphaned.counted(params, remember=not check))
     output = params["output"]
     if output is not None and not check:

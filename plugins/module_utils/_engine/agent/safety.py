@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from . import show
-from .overview import JobView, Overview, VolumeView
+from .views import JobView, Overview, VolumeView
 
 
 def problems(found: Overview) -> list[str]:

@@ -14,7 +14,7 @@ from .. import options
 from ..errors import UsageError
 from ..options import Report, Spec
 from . import jobs, overview, safety, show
-from .overview import JobView, Overview, VolumeView
+from .views import JobView, Overview, VolumeView
 
 SPEC = Spec(
     arguments={
