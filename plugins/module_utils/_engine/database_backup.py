@@ -19,7 +19,15 @@ from .client import Client
 from .codecs import Codec
 from .dumps import Dump, Writer
 from .encryption import Decryption, Encryption
-from .errors import ContainerError, DaemonError, DatabaseError, IntegrityError, PipelineError, UsageError
+from .errors import (
+    ContainerError,
+    DaemonError,
+    DatabaseError,
+    IntegrityError,
+    PipelineError,
+    RepositoryError,
+    UsageError,
+)
 from .manifest import DATABASE, FORMAT
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
@@ -60,12 +68,14 @@ class Settings:
 @dataclass
 class Result:
     """What was done: the ``manifest``, with ``path`` (None in check mode) and ``seconds`` added; what the policy let go
-    (expiry.expire); and the identifiers of the backups that were there before."""
+    (expiry.expire); and the identifiers of the backups that were there before. ``failure`` is what went wrong once the
+    backup was there."""
 
     manifest: dict[str, Any]
     expired: list[dict[str, Any]]
     earlier: list[str]
     warnings: list[str]
+    failure: str | None = None
 
 
 def backup(client: Client, repository: Repository, container: str, *, host: str, settings: Settings) -> Result:
@@ -139,15 +149,23 @@ def backup(client: Client, repository: Repository, container: str, *, host: str,
             points.reached("archived")
             path = publication.publish(manifest)
     result.manifest = {**manifest, "path": path, "seconds": round(time.monotonic() - began, 3)}
-    result.expired = expiry.expire(
-        repository,
-        host,
-        folder,
-        settings.retention,
-        names.utc_now(),
-        planned=[] if path else [names.stamp(started)],
-        lock_timeout=settings.lock_timeout,
-    )
+    try:
+        result.expired = expiry.expire(
+            repository,
+            host,
+            folder,
+            settings.retention,
+            names.utc_now(),
+            planned=[] if path else [names.stamp(started)],
+            lock_timeout=settings.lock_timeout,
+        )
+    except RepositoryError as error:
+        if path is None:
+            raise
+        result.failure = (
+            f"databases in container {container}: backup {manifest['id']} was added; what the retention policy lets go "
+            f"may still be there, until the next backup: {str(error).removesuffix('; nothing was changed')}"
+        )
     return result
 
 

@@ -65,6 +65,7 @@ def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
             "diff": _diff(result),
         },
         warnings=result.warnings,
+        failure=result.failure,
     )
 
 
