@@ -4,22 +4,36 @@
 
 from __future__ import annotations
 
+import collections.abc as c
 import os
 import pathlib
+import socket
 import struct
 import subprocess
+import typing as t
 
 import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import mariadb, postgresql, server
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import IntegrityError, UsageError
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import (
+    mariadb,
+    postgresql,
+    postgresql_restore,
+    server,
+)
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
+    ContainerError,
+    IntegrityError,
+    UsageError,
+)
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.execution import (
     SECRET,
     Command,
     Demultiplexer,
     Ended,
+    Execution,
 )
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.server import LastLine, Login
 
@@ -49,6 +63,71 @@ def test_a_frame_that_is_cut_is_noticed(cut: int) -> None:
     demultiplexer = Demultiplexer(bytearray().extend)
     demultiplexer.feed(memoryview(frame(1, b"abcd")[:-cut]))
     assert demultiplexer.torn
+
+
+def test_errors_that_tell_nothing_do_not_push_out_those_that_do() -> None:
+    """Of thousands of roles most are there already."""
+    lines = ["psql:<stdin>:1: ERROR:  42501", *(f"psql:<stdin>:{n}: ERROR:  42710" for n in range(2, 5000)), "and this"]
+    said = "\n".join(lines).encode()
+    demultiplexer = Demultiplexer(bytearray().extend, postgresql_restore._THERE)
+    for start in range(0, len(said), 4001):
+        demultiplexer.feed(memoryview(frame(2, said[start : start + 4001])))
+    assert demultiplexer.said() == (lines[0], lines[-1])
+
+
+class Attached:
+    """A daemon that has a command's socket, which nobody reads."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = socket.socketpair()
+        self.asked: list[str] = []
+
+    def attached(self, _container: str, _argv: list[str], _user: str | None) -> tuple[str, socket.socket]:
+        return "e1", self.ours
+
+    def executed(self, execution: str) -> dict[str, t.Any]:
+        self.asked.append(execution)
+        return {"Running": False, "Pid": 0}
+
+
+def _stop() -> None:
+    raise ContainerError("enough")
+
+
+@pytest.mark.parametrize(
+    ("proceed", "secret", "why"), [(_stop, "", "enough"), (None, "x" * (1 << 22), "moved no byte for 0.1 seconds")]
+)
+def test_what_fails_at_once_leaves_nothing(proceed: c.Callable[[], None] | None, secret: str, why: str) -> None:
+    daemon = Attached()
+    command = Command(("cat",), secret=(secret,))
+    with pytest.raises(ContainerError, match=why):
+        Execution(
+            t.cast("Client", daemon), "db", command, user=None, stall_timeout=0.1 if secret else 0, proceed=proceed
+        )
+    assert daemon.ours.fileno() == -1
+    assert daemon.asked == ["e1"]
+    daemon.theirs.close()
+
+
+class Answers:
+    """A server that answers with these rows, one answer after the other."""
+
+    login = Login()
+    variables: t.ClassVar[dict[str, str]] = {}
+
+    def __init__(self, *answers: list[str]) -> None:
+        self._answers = list(answers)
+
+    def answer(self, _command: Command, _sql: str) -> str:
+        return "".join(f"{row}\0" for row in self._answers.pop(0))
+
+
+def test_a_database_that_takes_no_connections_is_told_of() -> None:
+    there, closed = ["postgres", "shop"], ["__drydock_old_1_0", "archive"]
+    (warning,) = postgresql.PostgreSQL(t.cast("server.Server", Answers(there, closed))).warnings(there)
+    assert warning.startswith("database archive is left out, as it takes no connections")
+    # whoever names databases knows what is left out
+    assert postgresql.PostgreSQL(t.cast("server.Server", Answers(there))).warnings(["shop"]) == []
 
 
 def run(command: Command, data: bytes = b"") -> subprocess.CompletedProcess[bytes]:

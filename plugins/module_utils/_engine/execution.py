@@ -67,13 +67,14 @@ class Command:
     """A program with its arguments, under the first of these names that the container has.
 
     ``secret`` holds lines that it can read from SECRET; ``exports`` the variables of its environment, as a shell would
-    be told them.
+    be told them. Lines of its errors that ``dull`` matches, ends included, aren't kept.
     """
 
     programs: tuple[str, ...]
     arguments: tuple[str, ...] = ()
     secret: tuple[str, ...] = field(default=(), repr=False)
     exports: Mapping[str, str] = field(default_factory=dict)
+    dull: re.Pattern[bytes] | None = None
 
     def argv(self) -> list[str]:
         """What the daemon is to run. It holds nothing of the secret."""
@@ -123,14 +124,18 @@ class Execution(contextlib.AbstractContextManager["Execution"]):
         self._client = client
         self._program = command.programs[0]
         self._container = container
-        self._demultiplexer = Demultiplexer(sink or _ignore)
+        self._demultiplexer = Demultiplexer(sink or _ignore, command.dull)
         self._stall_timeout = stall_timeout
         self._proceed = proceed
         self._over = self._ended = False
         self._id, self._opened = client.attached(container, command.argv(), user)
         self._socket: socket.socket = getattr(self._opened, "_sock", self._opened)
         self._socket.setblocking(False)
-        self.write(memoryview(command.head()))
+        try:
+            self.write(memoryview(command.head()))
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_error: object) -> None:
         with contextlib.suppress(OSError):
@@ -204,10 +209,12 @@ class Execution(contextlib.AbstractContextManager["Execution"]):
 
 
 class Demultiplexer:
-    """Takes apart what a container's command prints: its output goes to ``sink``, of its errors the last are kept."""
+    """Takes apart what a container's command prints: its output goes to ``sink``, of its errors the last are kept that
+    ``dull`` doesn't match."""
 
-    def __init__(self, sink: Callable[[memoryview], object]) -> None:
+    def __init__(self, sink: Callable[[memoryview], object], dull: re.Pattern[bytes] | None = None) -> None:
         self._sink = sink
+        self._dull = dull
         self._errors = bytearray()
         self._header = bytearray()
         self._stream = 0
@@ -235,6 +242,8 @@ class Demultiplexer:
                 self._sink(piece)
             elif self._stream == _STDERR:
                 self._errors += piece
+                if self._dull is not None:
+                    self._errors[:] = self._dull.sub(b"", self._errors)
                 del self._errors[:-_SAID]
 
     def said(self) -> tuple[str, ...]:

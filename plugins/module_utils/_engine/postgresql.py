@@ -23,6 +23,9 @@ _COMPLETE = "-- PostgreSQL database cluster dump complete"
 _NAMES = """\
 SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname;
 """
+_CLOSED = """\
+SELECT datname FROM pg_catalog.pg_database WHERE NOT datallowconn AND NOT datistemplate ORDER BY datname;
+"""
 
 
 class PostgreSQL:
@@ -38,7 +41,7 @@ class PostgreSQL:
 
     def databases(self) -> list[str]:
         """The names of the databases that can be dumped: templates, and what restores have left, are none."""
-        return [name for name in self.query(_NAMES) if not name.startswith(OURS)]
+        return self._named(_NAMES)
 
     def sources(self, databases: list[str], *, shared: bool) -> list[Source]:
         """The dumps to make. They aren't compressed: that is done once, for all of them."""
@@ -65,9 +68,18 @@ class PostgreSQL:
         """The dumps say all."""
         return {}
 
-    def warnings(self, _databases: list[str]) -> list[str]:
-        """Each dump is of one instant."""
-        return []
+    def warnings(self, databases: list[str]) -> list[str]:
+        """What can't be dumped, where all was asked for. Each dump is of one instant."""
+        if set(databases) != set(self.databases()):
+            return []
+        return [
+            f"database {name} is left out, as it takes no connections; have it take some (ALTER DATABASE … WITH "
+            "ALLOW_CONNECTIONS true), or drop it"
+            for name in self._named(_CLOSED)
+        ]
+
+    def _named(self, sql: str) -> list[str]:
+        return [name for name in self.query(sql) if not name.startswith(OURS)]
 
     def client(self, program: str, *arguments: str) -> Command:
         """A command that logs in."""

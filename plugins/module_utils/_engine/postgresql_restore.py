@@ -9,6 +9,7 @@ import contextlib
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from . import points
 from .dumps import Dump
@@ -26,6 +27,8 @@ _ERROR = re.compile(r"ERROR: +(\w{5})\b")
 _ROLE = re.compile(r"ERROR: +role .* does not exist", re.DOTALL)
 # SQLSTATE of what is there already: duplicate_object.
 _DUPLICATE = "42710"
+# Thousands of them must not push a real error out of what is kept.
+_THERE = re.compile(rb"^.*ERROR: +42710\b.*\n", re.MULTILINE)
 # What users make has higher numbers than what initdb makes (FirstNormalObjectId).
 _CONTENTS = """\
 SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384)
@@ -98,7 +101,7 @@ class PostgreSQLRestorer:
     def share(self, dump: Dump) -> contextlib.AbstractContextManager[Check]:
         """Roles and tablespaces are made, and get the attributes and passwords of the backup if they are there."""
         quiet = ("--set=ON_ERROR_STOP=0", "--set=VERBOSITY=sqlstate")
-        return _Globals(self._server, dump.file, self._postgresql.psql(self._database, *quiet))
+        return _Globals(self._server, dump.file, replace(self._postgresql.psql(self._database, *quiet), dull=_THERE))
 
     def restore(
         self,
