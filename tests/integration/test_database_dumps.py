@@ -151,7 +151,9 @@ def test_a_postgresql_server_is_restored_from_nothing(
     dumps: Dumps, postgresql: Server, shop: str, shared: Engine, image: str
 ) -> None:
     before = postgresql.ask(FACTS, ODD_PLACE)
-    dumps.backup()
+    postgresql.ask("CREATE DATABASE closed ALLOW_CONNECTIONS false")
+    assert "database closed is left out, as it takes no connections" in str(dumps.backup()["warnings"])
+    postgresql.ask("DROP DATABASE closed")
     other = Server(shared, image, POSTGRESQL)
 
     # without the roles nothing is left behind
@@ -266,6 +268,9 @@ def test_what_is_asked_for_must_be_there(dumps: Dumps, postgresql: Server, engin
     refused = "docker_database_backup"
     assert "there is no database 'nope'" in dumps.refused(refused, databases=["nope"])
     assert "doesn't exist on this host" in dumps.refused(refused, container=engine.name())
+    identifier = engine.api.inspect_container(postgresql.name)["Id"]
+    assert "doesn't exist on this host" in dumps.refused(refused, container=identifier[:12])
+    assert f"give its name, {postgresql.name}, by which" in dumps.refused(refused, container=identifier)
     other = engine.run(engine.volume())
     message = dumps.refused(refused, container=engine.api.inspect_container(other)["Name"][1:])
     assert "doesn't tell which database is in it; give engine" in message
