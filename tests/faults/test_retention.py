@@ -98,6 +98,25 @@ def test_f40_f43_after_a_failed_backup_nothing_expires(
     assert backups(folder) == OLD
 
 
+def test_f43_what_can_not_go_is_told_and_the_new_backup_too(modules: Modules, old: tuple[str, pathlib.Path]) -> None:
+    volume, folder = old
+    os.system(f"chattr +i '{folder}/{OLD[0]}.json'")
+    try:
+        answer = modules.run(
+            "docker_volume_backup",
+            volumes=[volume],
+            repository=str(folder.parents[1]),
+            host="h",
+            retention={"keep_last": 1},
+        )
+    finally:
+        os.system(f"chattr -i '{folder}/{OLD[0]}.json'")
+    assert answer["failed"], answer
+    (made,) = answer["backups"]
+    assert f"volume {volume}: backup {made['id']} was added; what the retention policy lets go may" in answer["msg"]
+    assert made["id"] in backups(folder)
+
+
 def test_f41_what_is_not_complete_neither_counts_nor_goes(modules: Modules, old: tuple[str, pathlib.Path]) -> None:
     volume, folder = old
     os.truncate(folder / f"{OLD[3]}.tar.zst", 10)  # the newest old one is damaged: it must not push out the next

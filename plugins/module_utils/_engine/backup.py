@@ -15,7 +15,7 @@ from . import codecs, expiry, grouping, mounts, names, patience, publication, qu
 from .client import Client
 from .copies import Copy, Copying, require_apart
 from .encryption import Decryption, Encryption
-from .errors import DrydockError, NoAnswerError, UsageError
+from .errors import DrydockError, NoAnswerError, RepositoryError, UsageError
 from .grouping import Group
 from .hooks import Hook
 from .job import Job, Means, Result
@@ -310,15 +310,23 @@ def _expire(
     """Let go what the policy doesn't keep any more, now that there is a good new backup."""
     volume = made["volume"]["name"]
     planned = [] if made["id"] else [_planned(earlier[volume])]
-    return expiry.expire(
-        repository,
-        host,
-        volume,
-        settings.retention,
-        names.utc_now(),
-        planned=planned,
-        lock_timeout=settings.lock_timeout,
-    )
+    try:
+        return expiry.expire(
+            repository,
+            host,
+            volume,
+            settings.retention,
+            names.utc_now(),
+            planned=planned,
+            lock_timeout=settings.lock_timeout,
+        )
+    except RepositoryError as error:
+        if made["id"] is None:
+            raise
+        raise RepositoryError(
+            f"volume {volume}: backup {made['id']} was added; what the retention policy lets go may still be there, "
+            f"until the next backup: {str(error).removesuffix('; nothing was changed')}"
+        ) from error
 
 
 def _planned(earlier: Sequence[str]) -> str:
