@@ -26,10 +26,8 @@ BASE: dict[str, t.Any] = {
 }
 
 
-def host(
-    what: str, expected: object, *, file: object = None, info: object = ENGINE, **rest: object
-) -> dict[str, t.Any]:
-    said = json.dumps(info)
+def host(what: str, expected: object, *, file: object = None, info: object = None, **rest: object) -> dict[str, t.Any]:
+    said = json.dumps(ENGINE if info is None else info)
     asked = {"rc": 0, "stdout": said, "stdout_lines": [said]}
     read = {"rc": 0, "stdout": json.dumps(file or {})}
     variables = {**BASE, "__docker_host_read": read, "__docker_host_asked": asked, **rest}

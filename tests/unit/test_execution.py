@@ -22,7 +22,6 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine import (
     postgresql_restore,
     server,
 )
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
     ContainerError,
     IntegrityError,
@@ -102,7 +101,7 @@ def test_what_fails_at_once_leaves_nothing(proceed: c.Callable[[], None] | None,
     command = Command(("cat",), secret=(secret,))
     with pytest.raises(ContainerError, match=why):
         Execution(
-            t.cast("Client", daemon), "db", command, user=None, stall_timeout=0.1 if secret else 0, proceed=proceed
+            t.cast("t.Any", daemon), "db", command, user=None, stall_timeout=0.1 if secret else 0, proceed=proceed
         )
     assert daemon.ours.fileno() == -1
     assert daemon.asked == ["e1"]

@@ -10,7 +10,6 @@ import typing as t
 import pytest
 
 from ansible_collections.drydock.volumes.plugins.module_utils._engine import journal, quiesce
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
     DaemonError,
     NoAnswerError,
@@ -66,7 +65,7 @@ class Daemon:
 def window(daemon: Daemon, *methods: str) -> Window:
     members = tuple(Member("c", "pg", method) for method in methods)
     group = Group(("data",), members, (), (), {"data": (*methods, "stop")[0]}, {"data": ()})
-    return Window(t.cast("Client", daemon), group, LIMITS, lambda: None)
+    return Window(t.cast("t.Any", daemon), group, LIMITS, lambda: None)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -104,7 +103,7 @@ def _left(daemon: Daemon) -> dict[str, t.Any]:
 def test_f21_a_container_that_ends_after_the_run_has_died() -> None:
     daemon = Daemon(ends_after=0.1)
     notes: list[str] = []
-    assert quiesce.bring_back(t.cast("Client", daemon), _left(daemon), LIMITS, notes.append)
+    assert quiesce.bring_back(t.cast("t.Any", daemon), _left(daemon), LIMITS, notes.append)
     assert (daemon.running, daemon.starts) == (True, 1)
     assert "container pg was started" in notes[0]
 
@@ -112,7 +111,7 @@ def test_f21_a_container_that_ends_after_the_run_has_died() -> None:
 def test_f21_one_that_may_still_end_is_looked_at_again() -> None:
     daemon = Daemon(ends_after=3600)
     left, notes = _left(daemon), []
-    client = t.cast("Client", daemon)
+    client = t.cast("t.Any", daemon)
     assert not quiesce.bring_back(client, left, LIMITS, notes.append)
     assert "hasn't ended yet; the next run looks again" in notes[0]
     # long after the signal it is taken for one that doesn't end

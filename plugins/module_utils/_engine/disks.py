@@ -152,7 +152,7 @@ def _read_through(path: str, real: str) -> int:
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.lseek(descriptor, 0, os.SEEK_END)
-            for start in {0, max(0, size - _ENDS)}:
+            for start in (0, max(0, size - _ENDS)):
                 os.pread(descriptor, min(_ENDS, size), start)
             return size
         finally:

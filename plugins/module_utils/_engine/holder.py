@@ -18,7 +18,8 @@ import contextlib
 import fcntl
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from .client import Client
 from .errors import DaemonError, NoAnswerError, VolumeError, reason
@@ -41,6 +42,11 @@ def sweep(client: Client, note: Callable[[str], object]) -> None:
         with held(name) as free:
             if free:
                 _remove(client, name, note, _HURRY)
+
+
+def is_one(container: Mapping[str, Any]) -> bool:
+    """Whether a container in the list endpoint's JSON is a holder, of this run or of another one."""
+    return LABEL in (container.get("Labels") or {})
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from . import (
     compare,
     grouping,
+    holder,
     mounts,
     nesting,
     quiesce,
@@ -290,7 +291,9 @@ class Target:
             return
         containers = sharing.revealed(self._client.all_containers(), [volume])
         names = sorted(
-            grouping.name_of(one) for one in containers if grouping.running(one) and grouping.refers(one, volume)
+            grouping.name_of(one)
+            for one in containers
+            if grouping.running(one) and grouping.refers(one, volume) and not holder.is_one(one)
         )
         if names:
             raise VolumeError(
