@@ -13,6 +13,7 @@ import os
 import pathlib
 import struct
 import subprocess
+import time
 
 # A disk on which every block that is free can be used, and which is small on purpose.
 EXT4 = ("-m", "0", "-b", "4096")
@@ -21,6 +22,8 @@ EXT4 = ("-m", "0", "-b", "4096")
 _SHUTDOWN = 0x8004587D
 _NO_LOG_FLUSH = struct.pack("I", 2)
 _FILLER = "filler"
+# Seconds.
+_BUSY = 30
 # include/uapi/linux/fs.h
 _FIBMAP = 1
 
@@ -47,11 +50,23 @@ def mounted(
 def attached(device: pathlib.Path | str, point: pathlib.Path) -> c.Iterator[pathlib.Path]:
     """The file system on a device or in an image, mounted."""
     point.mkdir(exist_ok=True)
-    subprocess.run(["mount", device, point], check=True)
+    _mount(device, point)
     try:
         yield point
     finally:
         subprocess.run(["umount", "--lazy", point], check=True)
+
+
+def _mount(device: pathlib.Path | str, point: pathlib.Path) -> None:
+    """Mount it, when nobody else has it any more: a container that starts elsewhere keeps other mounts for a moment."""
+    deadline = time.monotonic() + _BUSY
+    while True:
+        done = subprocess.run(["mount", device, point], check=False, capture_output=True, text=True)
+        if done.returncode == 0:
+            return
+        assert "busy" in done.stderr, done.stderr
+        assert time.monotonic() < deadline, done.stderr
+        time.sleep(0.2)
 
 
 @contextlib.contextmanager
