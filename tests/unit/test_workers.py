@@ -442,6 +442,25 @@ def test_f21_a_signal_closes_everything_before_it_goes_on(log: Log, number: int)
     assert [thread for thread in threading.enumerate() if thread.name.startswith("worker-")] == []
 
 
+def test_f21_a_signal_that_a_worker_gets_ends_it_too(log: Log) -> None:
+    workers, stopped = Workers(1), []
+
+    def signalled() -> None:
+        time.sleep(0.2)  # the main thread waits by then
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        try:
+            _until_stopped(workers)
+        except Stopped:
+            stopped.append(True)
+            raise
+
+    with pytest.raises(Signalled), _signals():
+        workers.run([Group(log, 1, [signalled])])
+    assert stopped
+    _check(log)
+    assert _closed(log) == {"1"}
+
+
 def test_f21_a_signal_while_a_group_opens(log: Log) -> None:
     with pytest.raises(Signalled), _signals(0.2):
         Workers(2).run([Group(log, 1, [_nothing] * 2, opening=lambda: time.sleep(0.6)), Group(log, 2)])

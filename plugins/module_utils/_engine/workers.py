@@ -12,6 +12,10 @@ from typing import Protocol
 
 Job = Callable[[], None]
 
+# Seconds between two looks at whether a signal came. The kernel may give it to a thread that works, or at the instant
+# before this one begins to wait: neither ends the wait.
+_TICK = 0.1
+
 
 class Stopped(BaseException):
     """Work under way is to end, because the process is to end."""
@@ -72,7 +76,7 @@ class Workers:
         # Not by Thread.join: where a signal's exception interrupts that, Python takes the thread for ended.
         with self._changed:
             while self._busy or self._jobs or self._later or (self._groups and not self._stopping):
-                self._changed.wait()
+                self._changed.wait(_TICK)
 
     def _work(self) -> None:
         while True:
