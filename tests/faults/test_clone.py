@@ -225,7 +225,7 @@ def test_f12_killed_at_any_instant(engine: Engine, modules: Modules, work: pathl
         process.communicate()
         wait_for(lambda started=started: not any(os.path.exists(f"/proc/{pid}") for pid in started), "its end")
         # any run recovers; this one has to do with neither volume
-        modules.backup(spare, repository=str(work / "other"))
+        modules.backup(spare, repository=str(work / "other"), stop_timeout=15)
         for left in place.glob(".drydock-staging-*"):
             shutil.rmtree(left)  # of one that died before it began with the exchange; the next clone would
             os.utime(place, ns=(OLD_TIME, OLD_TIME))

@@ -216,7 +216,7 @@ def test_f12_killed_at_any_instant(case: Case, engine: Engine, modules: Modules,
         process.kill()
         process.communicate()
         wait_for(lambda started=started: not any(os.path.exists(f"/proc/{pid}") for pid in started), "its end")
-        modules.backup(spare, repository=str(work / "other"))
+        modules.backup(spare, repository=str(work / "other"), stop_timeout=15)
         for left in case.path.glob(".drydock-staging-*"):
             shutil.rmtree(left)  # of one that died before it began with the exchange; the next restore would
             os.utime(case.path, ns=(1_600_000_000_000_000_001,) * 2)

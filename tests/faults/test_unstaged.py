@@ -448,7 +448,7 @@ def test_f12_killed_at_any_instant(case: Case, engine: Engine, modules: Modules,
         process.kill()
         process.communicate()
         wait_for(lambda started=started: not any(os.path.exists(f"/proc/{pid}") for pid in started), "its end")
-        modules.backup(spare, repository=str(work / "other"))
+        modules.backup(spare, repository=str(work / "other"), stop_timeout=15)
         if (case.path / MARKER).exists():
             seen.add("neither")
             assert engine.state(container) == "exited"

@@ -108,16 +108,20 @@ def test_f21_a_container_that_ends_after_the_run_has_died() -> None:
     assert "container pg was started" in notes[0]
 
 
-def test_f21_one_that_may_still_end_is_looked_at_again() -> None:
-    daemon = Daemon(ends_after=3600)
+@pytest.mark.parametrize("ago", [0, 3600, -3600])
+def test_f21_one_that_does_not_end_is_waited_for_no_longer_than_by_a_run_that_lives(ago: float) -> None:
+    daemon = Daemon(ends_after=3600)  # or the run died before it could send the signal
     left, notes = _left(daemon), []
-    client = t.cast("t.Any", daemon)
-    assert not quiesce.bring_back(client, left, LIMITS, notes.append)
-    assert "hasn't ended yet; the next run looks again" in notes[0]
-    # long after the signal it is taken for one that doesn't end
-    time.sleep(2 * LIMITS.stop)
-    assert quiesce.bring_back(client, left, LIMITS, notes.append)
-    assert daemon.starts == 0
+    left["containers"][0][quiesce.SIGNALLED] -= ago
+    assert quiesce.bring_back(t.cast("t.Any", daemon), left, LIMITS, notes.append)
+    assert (daemon.running, daemon.starts, notes) == (True, 0, [])
+
+
+def test_f21_one_that_ends_late_is_started_again() -> None:
+    daemon = Daemon(ends_after=1.5 * LIMITS.stop)
+    notes: list[str] = []
+    assert quiesce.bring_back(t.cast("t.Any", daemon), _left(daemon), LIMITS, notes.append)
+    assert (daemon.running, daemon.starts) == (True, 1)
 
 
 def test_who_starts_meanwhile_is_seen_where_nobody_was() -> None:

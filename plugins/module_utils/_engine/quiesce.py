@@ -271,18 +271,17 @@ def bring_back(client: Client, left: dict[str, Any], limits: Limits, note: Calla
 def _recover(client: Client, left: dict[str, Any], limits: Limits) -> str | None:
     """Bring one container back unless somebody else had it in hand since. Return what was done.
 
-    Raise ContainerError if it has its stop signal, and may still end.
+    One that may have its stop signal gets as long to end as a run that lives gives it, from the signal on.
     """
-    deadline = time.monotonic() + limits.stop
-    last = left.get(SIGNALLED, 0) + 2 * limits.stop
+    wait = 2 * limits.stop
+    wait = min(wait, left.get(SIGNALLED, 0) + wait - time.time())  # the clock may have been set back since
+    deadline = time.monotonic() + wait
     while True:
         facts = client.container(left["id"])
         if facts is None or facts["State"]["StartedAt"] != left["started_at"]:
             return None
-        if left["method"] == "pause" or not facts["State"]["Running"] or time.time() > last:
+        if left["method"] == "pause" or not facts["State"]["Running"] or time.monotonic() > deadline:
             break
-        if time.monotonic() > deadline:
-            raise ContainerError("it has its stop signal, and hasn't ended yet; the next run looks again")
         time.sleep(_POLL)
     if left["method"] == "pause":
         if not facts["State"].get("Paused"):
