@@ -49,7 +49,7 @@ def test_a_backup_that_was_added_is_reported_though_expiry_fails(
     def expire(*_arguments: object, **_more: object) -> t.NoReturn:
         raise RepositoryError("another run writes to it; nothing was changed")
 
-    monkeypatch.setattr(expiry, "expire", expire)
+    monkeypatch.setattr(expiry, "_expire", expire)
     given = {"container": "pg", "repository": str(tmp_path / "r"), "host": "db1", "retention": {"keep_last": 1}}
     params = {name: argument.get("default") for name, argument in action.SPEC.arguments.items()} | given
     report = action.run(params)

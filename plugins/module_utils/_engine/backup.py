@@ -15,7 +15,7 @@ from . import codecs, expiry, grouping, mounts, names, patience, publication, qu
 from .client import Client
 from .copies import Copy, Copying, require_apart
 from .encryption import Decryption, Encryption
-from .errors import DrydockError, NoAnswerError, RepositoryError, UsageError
+from .errors import DrydockError, NoAnswerError, UsageError
 from .grouping import Group
 from .hooks import Hook
 from .job import Job, Means, Result
@@ -308,25 +308,17 @@ def _expire(
     repository: Repository, host: str, made: dict[str, Any], settings: Settings, earlier: Mapping[str, Sequence[str]]
 ) -> list[dict[str, Any]]:
     """Let go what the policy doesn't keep any more, now that there is a good new backup."""
-    volume = made["volume"]["name"]
-    planned = [] if made["id"] else [_planned(earlier[volume])]
-    try:
-        return expiry.expire(
-            repository,
-            host,
-            volume,
-            settings.retention,
-            names.utc_now(),
-            planned=planned,
-            lock_timeout=settings.lock_timeout,
-        )
-    except RepositoryError as error:
-        if made["id"] is None:
-            raise
-        raise RepositoryError(
-            f"volume {volume}: backup {made['id']} was added; what the retention policy lets go may still be there, "
-            f"until the next backup: {str(error).removesuffix('; nothing was changed')}"
-        ) from error
+    volume, new = made["volume"]["name"], made["id"]
+    return expiry.expire(
+        repository,
+        host,
+        volume,
+        settings.retention,
+        names.utc_now(),
+        planned=[] if new else [_planned(earlier[volume])],
+        added=f"volume {volume}: backup {new}" if new else None,
+        lock_timeout=settings.lock_timeout,
+    )
 
 
 def _planned(earlier: Sequence[str]) -> str:

@@ -157,15 +157,13 @@ def backup(client: Client, repository: Repository, container: str, *, host: str,
             settings.retention,
             names.utc_now(),
             planned=[] if path else [names.stamp(started)],
+            added=f"databases in container {container}: backup {manifest['id']}" if path else None,
             lock_timeout=settings.lock_timeout,
         )
     except RepositoryError as error:
         if path is None:
             raise
-        result.failure = (
-            f"databases in container {container}: backup {manifest['id']} was added; what the retention policy lets go "
-            f"may still be there, until the next backup: {str(error).removesuffix('; nothing was changed')}"
-        )
+        result.failure = str(error)
     return result
 
 

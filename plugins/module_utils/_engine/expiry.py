@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from . import retention
+from .errors import RepositoryError
 from .repositories import Repository
 
 #: What the manifest of a backup says that was made because its volume was about to be removed.
@@ -25,16 +26,38 @@ def expire(
     now: datetime,
     *,
     planned: Sequence[str] = (),
+    added: str | None = None,
     lock_timeout: float = 0,
 ) -> list[dict[str, Any]]:
     """Remove the volume's backups that ``policy`` doesn't keep, and return each with the reason, oldest first.
 
     Only complete backups are looked at: what isn't one neither counts nor goes, nor does one that stays. With a
     read-only repository (check mode) nothing is removed, and ``planned`` are the identifiers of backups that would be
-    there by then, too. Raise RepositoryError if it can't be done; what is left then is complete.
+    there by then, too. Raise RepositoryError if it can't be done; what is left then is complete. ``added`` says which
+    backup was added before, so that the error doesn't say that nothing was changed.
     """
     if policy.empty:
         return []
+    try:
+        return _expire(repository, host, volume, policy, now, planned, lock_timeout)
+    except RepositoryError as error:
+        if added is None:
+            raise
+        raise RepositoryError(
+            f"{added} was added; what the retention policy lets go may still be there, until the next backup: "
+            f"{str(error).removesuffix('; nothing was changed')}"
+        ) from error
+
+
+def _expire(
+    repository: Repository,
+    host: str,
+    volume: str,
+    policy: retention.Policy,
+    now: datetime,
+    planned: Sequence[str],
+    lock_timeout: float,
+) -> list[dict[str, Any]]:
     expired = []
     with contextlib.ExitStack() as stack:
         if not repository.read_only:
