@@ -122,13 +122,8 @@ def run(
         look = _looks(pump, gauge, stall_timeout)
         if watched is None:
             return pump.run(look, proceed)
-        require_wanted, goes_on = watched.require_wanted, proceed
-
-        def go_on() -> None:
-            require_wanted()
-            goes_on()
-
-        return watched.watch(lambda: pump.run(look, go_on), pump.kill, proceed)
+        wanted = watched.require_wanted
+        return watched.watch(lambda: pump.run(look, wanted), pump.kill, proceed)
     finally:
         pump.end()
 
