@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
 import re
 import stat
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from . import tools
 from .errors import DiskError, reason
@@ -153,12 +156,22 @@ def _read_through(path: str, real: str) -> int:
         try:
             size = os.lseek(descriptor, 0, os.SEEK_END)
             for start in (0, max(0, size - _ENDS)):
-                os.pread(descriptor, min(_ENDS, size), start)
+                _read_all(descriptor, start, min(_ENDS, size))
             return size
         finally:
             os.close(descriptor)
     except OSError as error:
         raise DiskError(f"disk {path} can't be read: {reason(error)}; see to it; nothing was changed") from error
+
+
+def _read_all(descriptor: int, start: int, length: int) -> None:
+    """Read so many bytes. Raise OSError if one can't be read: a read that meets a bad block ends before it."""
+    end = start + length
+    while start < end:
+        data = os.pread(descriptor, end - start, start)
+        if not data:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        start += len(data)
 
 
 def _aliases(real: str) -> list[str]:
@@ -217,19 +230,19 @@ def _mountinfo() -> list[tuple[str, str, str]]:
 
 def _immutable(path: str) -> bool | None:
     """Whether a directory has the attribute; None where its file system has no such thing. False if nobody can tell."""
-    program = tools.find("lsattr")
-    if program is None:
-        return False
-    done = _attributes([program, "-d", "--", path])
-    return None if done.returncode != 0 else "i" in done.stdout.split(" ")[0]
+    return _listed(path, _attributes)
 
 
 def _covered_immutable(path: str) -> bool | None:
     """The same for the directory that a mount covers, seen from a mount namespace in which it doesn't."""
+    return _listed(path, partial(uncovered, path))
+
+
+def _listed(path: str, run: Callable[[list[str]], subprocess.CompletedProcess[str]]) -> bool | None:
     program = tools.find("lsattr")
     if program is None:
         return False
-    done = uncovered(path, [program, "-d", "--", path])
+    done = run([program, "-d", "--", path])
     return None if done.returncode != 0 else "i" in done.stdout.split(" ")[0]
 
 

@@ -9,6 +9,7 @@ before it is mounted. It is never made anew: whoever cut the run off may have us
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
@@ -137,15 +138,16 @@ def _format(wanted: Wanted, planned: Plan, _result: Result) -> None:
 
 
 def _await_udev(device: str, made: str) -> None:
-    """Wait until udev knows the file system, where udev runs.
+    """Wait until udev knows the file system, where udev runs. What keeps it from that doesn't stop us.
 
     Before that, systemd takes the device that fstab names for one that isn't plugged in, and unmounts it again.
     """
     program = tools.find("udevadm")
     if program is None or not os.path.exists("/run/udev/control"):
         return
-    _run([program, "trigger", "--action=change", "--settle", os.path.realpath(device)])
     deadline = time.monotonic() + _UDEV
+    with contextlib.suppress(DiskError):
+        _run([program, "trigger", "--action=change", os.path.realpath(device)])
     while not os.path.exists(f"/dev/disk/by-uuid/{made}") and time.monotonic() < deadline:
         time.sleep(0.1)
 
