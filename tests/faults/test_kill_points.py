@@ -26,7 +26,7 @@ ENGINE = CHECKOUT / "plugins" / "module_utils" / "_engine"
 # test_database_dumps.py; of layouts: test_layout.py
 ELSEWHERE = {
     *("staging.py", "exchange.py", "unstaged.py", "copies.py"),
-    *("postgresql_restore.py", "mariadb_restore.py", "layout.py"),
+    *("postgresql_restore.py", "mariadb_restore.py", "laying.py"),
 }
 POINTS = sorted(
     {

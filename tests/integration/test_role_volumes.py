@@ -88,3 +88,40 @@ def test_two_roles_with_extra_variables(run: Operator, engine: Engine, work: pat
         assert (disk / on_disk).stat().st_uid == 999
         assert engine.path(other).stat().st_uid == 1000
         assert "changed=0" in run.command(command)
+
+
+MOVED = """
+- hosts: docker_hosts
+  gather_facts: false
+  roles:
+    - role: drydock.volumes.ROLE
+"""
+
+
+def test_a_volume_with_data_moves_only_with_a_second_word(run: Operator, engine: Engine, work: pathlib.Path) -> None:
+    """A plain volume with data is to be on a disk, or on a server; what it held is in its backup."""
+    repository = work / "repository"
+    with disks.mounted(work, 16, options=disks.EXT4) as disk:
+        for role, wanted in (
+            ("nfs_volumes", {"server": "192.0.2.1", "export": "/export"}),
+            ("ssd_volumes", {"disk": str(disk)}),
+        ):
+            name = engine.volume()
+            (engine.path(name) / "file").write_text("data")
+            given = {
+                f"{role}_list": [{"name": name, **wanted}],
+                f"{role}_on_drift": "recreate",
+                "nfs_volumes_probe": False,
+                "ssd_volumes_require_ssd": False,
+                "ssd_volumes_disks": [{"mount_point": str(disk)}],
+            }
+            (work / "site.json").write_text(json.dumps(given))
+            run.playbook("play.yml", MOVED.replace("ROLE", role))
+            # the client for NFS isn't installed on the machine that tests run on
+            command = f"{COMMAND} -e @site.json" + (" --check" if role == "nfs_volumes" else "")
+            assert "give recreate_with_data: true and backup_to" in " ".join(run.command(command, fails=True).split())
+            word = {f"{role}_recreate_with_data": True, f"{role}_backup_to": {"repository": str(repository)}}
+            (work / "site.json").write_text(json.dumps({**given, **word}))
+            assert "failed=0" in run.command(command)
+        assert engine.inspect(name)["Options"]["device"] == str(disk / name)
+    assert len(list(repository.rglob("*.tar.*"))) == 1

@@ -15,7 +15,8 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine.client imp
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.desired import Desired
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.directories import Ownership, Root
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import UsageError, VolumeError
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.layout import Settings, lay_out
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.laid import Settings
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.layout import lay_out
 from tests.unit.fake_daemon import FakeDaemon
 from tests.unit.helpers import mounted, needs_root, umask
 
@@ -185,6 +186,33 @@ def test_a_directory_is_never_shared_with_a_volume_that_stays(
     result = lay_out(client, [gone, new], Settings())
     assert [failure["volume"] for failure in result.failures] == ["v1", "v2"]
     assert "POST /volumes/create" not in [request for request, _query in daemon.requests]
+
+
+def test_what_can_not_be_made_anew_is_not_removed(client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path) -> None:
+    """v2 is to have v1's directory, and v1 that of somebody else's volume."""
+    for name in ("v1", "theirs"):
+        (tmp_path / name).mkdir()
+        daemon.volume(name, tmp_path / name, Options={"type": "none", "o": "bind", "device": str(tmp_path / name)})
+    moved = Desired.parse({"name": "v1", "device_path": str(tmp_path / "theirs")})
+    new = Desired.parse({"name": "v2", "device_path": str(tmp_path / "v1")})
+    result = lay_out(client, [new, moved], Settings(on_drift="recreate"))
+    assert [failure["volume"] for failure in result.failures] == ["v2", "v1"]
+    assert all(failure["error"].endswith("nothing was changed") for failure in result.failures)
+    assert {request.split()[0] for request, _query in daemon.requests} == {"GET"}
+
+
+def test_one_that_is_gone_already_says_so(client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path) -> None:
+    """Two are to change places, and the daemon refuses to remove one of them."""
+    wanted = []
+    for name, other in (("v1", "v2"), ("v2", "v1")):
+        (tmp_path / name).mkdir()
+        daemon.volume(name, tmp_path / name, Options={"type": "none", "o": "bind", "device": str(tmp_path / name)})
+        wanted.append(Desired.parse({"name": name, "device_path": str(tmp_path / other)}))
+    daemon.answers["DELETE /volumes/v2"] = (204, b"")
+    daemon.answers["DELETE /volumes/v1"] = (409, {"message": "volume is in use"})
+    result = lay_out(client, wanted, Settings(on_drift="recreate"))
+    assert [failure["volume"] for failure in result.failures] == ["v1", "v2"]
+    assert f"the volume isn't there now, what it held is in {tmp_path / 'v2'}" in result.failures[1]["error"]
 
 
 def test_two_volumes_change_places(client: Client, daemon: FakeDaemon, tmp_path: pathlib.Path) -> None:

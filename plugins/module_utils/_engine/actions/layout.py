@@ -11,7 +11,8 @@ from typing import Any
 from .. import options
 from ..desired import Desired
 from ..errors import UsageError
-from ..layout import Result, Settings, lay_out
+from ..laid import Result, Settings
+from ..layout import lay_out
 from ..options import Report, Spec
 
 _VOLUME: dict[str, Any] = {
