@@ -9,16 +9,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import target
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import creation, target
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import REDACTED, StateError, VolumeError
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.volumes import Volume
 
 
 def test_f71_other_options_are_told_without_passwords() -> None:
     there = Volume("v1", "sshfs", {"password": "hunter2", "sshcmd": "a@b:/c"}, {}, "local", "")
-    wanted = target.Settings(driver_options={"password": "hunter3", "o": "username=ops,password=hunter4"})
+    wanted = {"password": "hunter3", "o": "username=ops,password=hunter4"}
     with pytest.raises(VolumeError) as caught:
-        target._require_as_wanted(there, wanted)
+        creation.require_same(there, None, wanted)
     assert "hunter" not in str(caught.value)
     assert REDACTED in str(caught.value)
 

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from . import (
     compare,
+    creation,
     grouping,
     holder,
     mounts,
@@ -28,7 +28,7 @@ from . import (
 )
 from .attributes import Attributes
 from .client import Client
-from .errors import REDACTED, DrydockError, UsageError, VolumeError
+from .errors import DrydockError, UsageError, VolumeError
 from .quiesce import Limits
 from .removal import remove_leftovers
 from .safety import Safety
@@ -130,8 +130,10 @@ class Target:
         if listed:
             self._existing(volumes.Volume.from_api(listed))
             return
-        self._planned = self._plan(like)
-        _require_creatable(self._client, self._planned)
+        self._planned = creation.planned(
+            self._name, like, self._settings.driver, self._settings.driver_options, self._settings.labels
+        )
+        creation.require_possible(self._client, self._planned)
         self._outcome.created = True
 
     @property
@@ -179,7 +181,7 @@ class Target:
     def _existing(self, volume: volumes.Volume) -> None:
         settings, outcome = self._settings, self._outcome
         self._volume = volume
-        _require_as_wanted(volume, settings)
+        creation.require_same(volume, settings.driver, settings.driver_options)
         group = grouping.users(volume, sharing.revealed(self._client.all_containers(), [volume]))
         outcome.held = sorted(member.name for member in group.members)
         if group.members and settings.quiesce != "stop":
@@ -199,15 +201,6 @@ class Target:
             nesting.require_nothing_mounted(self._place, volume.name)
         self._window = unstaged.Window(self._client, group, settings.limits, _go_on)
 
-    def _plan(self, like: Mapping[str, Any]) -> dict[str, Any]:
-        """The volume to create, as the daemon would show it."""
-        settings = self._settings
-        own = settings.driver is not None or settings.driver_options is not None
-        options = settings.driver_options if own else like["options"]
-        labels = like["labels"] if settings.labels is None else settings.labels
-        driver = (settings.driver or "local") if own else like["driver"]
-        return {"Name": self._name, "Driver": driver, "Options": dict(options or {}), "Labels": dict(labels)}
-
     def _create(self) -> None:
         """Make the volume, to be removed again if anything fails later."""
         name, planned = self._name, self._planned
@@ -216,7 +209,7 @@ class Target:
         made = self._client.create_volume(name, planned["Driver"], planned["Options"], planned["Labels"])
         self._volume = volume = volumes.Volume.from_api(made)
         if volume.driver == "local":
-            self._stack.push(_removing(self._client, name))
+            self._stack.push(creation.undoing(self._client, name))
         try:
             places = self._stack.enter_context(mounts.reach(self._client, [volume], self._settings.helper_image))
             self._place = places.path(name)
@@ -230,7 +223,7 @@ class Target:
                 f"it isn't removed again: {error}"
             ) from error
         if volume.driver != "local":
-            self._stack.push(_removing(self._client, name))
+            self._stack.push(creation.undoing(self._client, name))
 
     def _exchange(self, tree: Tree, *, different: bool) -> None:
         """Make the tree beside the volume's contents, and put it in their place unless they are the same; they aren't
@@ -357,59 +350,6 @@ def _telling(window: unstaged.Window) -> Iterator[None]:
         if not aside:
             raise
         raise type(error)("; ".join([str(error), *aside])) from error
-
-
-def _require_as_wanted(volume: volumes.Volume, settings: Settings) -> None:
-    """Raise VolumeError if a volume exists with another driver or other options than those that are asked for."""
-    wanted = {"driver": settings.driver, "driver_options": settings.driver_options}
-    present = {"driver": volume.driver, "driver_options": volume.options}
-    for key, value in wanted.items():
-        if value is not None and value != present[key]:
-            raise VolumeError(
-                f"volume {volume.name} exists, and its {key} is {_shown(present[key])}, not {_shown(value)}; remove "
-                f"it, or leave {key} out; nothing was changed"
-            )
-
-
-def _shown(value: Any) -> Any:
-    return value if isinstance(value, str) else {key: volumes.redacted(key, text) for key, text in value.items()}
-
-
-def _require_creatable(client: Client, planned: Mapping[str, Any]) -> None:
-    """Raise VolumeError if a volume can't be made here, or not without harm."""
-    target, options = planned["Name"], planned["Options"]
-    if any(REDACTED in value for value in options.values()):
-        raise VolumeError(
-            f"volume {target} doesn't exist, and the backup doesn't record the passwords in its driver options; give "
-            "driver_options, or create the volume first; nothing was changed"
-        )
-    if not volumes.is_bind(planned["Driver"], options):
-        return
-    path = volumes.direct(volumes.Volume.from_api(dict(planned)))
-    for other in map(volumes.Volume.from_api, client.volumes().values()):
-        if volumes.is_bind(other.driver, other.options) and other.options.get("device") == path:
-            raise VolumeError(
-                f"volume {target} can't be created as it was: its device {path} belongs to volume {other.name}; create "
-                f"{target} with a device of its own first; nothing was changed"
-            )
-    roots.require_empty(str(path), target)
-
-
-def _removing(client: Client, name: str) -> Callable[..., None]:
-    """An exit of a context that removes the volume if the context failed."""
-
-    def leave(_kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
-            return
-        try:
-            listed = client.volume(name)
-            path = volumes.direct(volumes.Volume.from_api(listed)) if listed else ""
-            if path is None or (path and not os.listdir(path)):  # what has files by now isn't what was made here
-                client.remove_volume(name)
-        except (DrydockError, OSError) as second:
-            raise VolumeError(f"{error}; and volume {name}, made for it, can't be removed: {second}") from error
-
-    return leave
 
 
 def _go_on() -> None:
