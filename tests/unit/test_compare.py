@@ -603,7 +603,7 @@ def _meanwhile(monkeypatch: pytest.MonkeyPatch, function: str, change: c.Callabl
 VANISHING = {
     "file": ("_differs", lambda tree: [entry.unlink() for entry in tree.iterdir() if entry.is_file()]),
     "file, before its xattrs": (
-        "_xattrs",
+        "xattrs_of",
         lambda tree: [entry.unlink() for entry in tree.iterdir() if entry.is_file()],
     ),
     "folder": ("_identity", lambda tree: trees.remove(tree / "folder")),

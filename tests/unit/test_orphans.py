@@ -252,7 +252,7 @@ def test_kinds() -> None:
         (plain("x", {"com.docker.volume.anonymous": ""}), True),
         (plain("x"), False),
     ):
-        assert orphans.is_anonymous(volume) is anonymous
+        assert orphans.is_anonymous(volume.name, volume.labels) is anonymous
 
 
 # Limits

@@ -15,21 +15,13 @@ import os
 import stat
 from dataclasses import dataclass
 
-from . import archive
 from .errors import VolumeError, reason
 from .survey import open_below
+from .wording import KINDS, number, shown
+from .xattrs import xattrs_of
 
 _CHUNK = 1 << 20
 _GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE}
-_KINDS = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFCHR: "character device",
-    stat.S_IFBLK: "block device",
-    stat.S_IFSOCK: "socket",
-}
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,7 @@ class _Walk:
 
     def at(self) -> str:
         """The path of the entry that is being looked at."""
-        return _shown(b"./" + self._path if self._path else b".")
+        return shown(b"./" + self._path if self._path else b".")
 
     def run(self) -> None:
         """Compare everything."""
@@ -210,7 +202,7 @@ class _Walk:
         """The differences between an entry and its copy."""
         kind = stat.S_IFMT(was.st_mode)
         if kind != stat.S_IFMT(now.st_mode):
-            return [f"is a {_KINDS[stat.S_IFMT(now.st_mode)]}, was a {_KINDS[kind]}"]
+            return [f"is a {KINDS[stat.S_IFMT(now.st_mode)]}, was a {KINDS[kind]}"]
         if was.st_dev != self._devices[0]:
             return []
         if now.st_dev != self._devices[1]:
@@ -230,10 +222,10 @@ class _Walk:
         elif kind == stat.S_IFLNK:
             before, after = (os.readlink(name, dir_fd=directory) for directory in (there, copied))
             if before != after:
-                found.append(f"target is {_shown(after)}, was {_shown(before)}")
+                found.append(f"target is {shown(after)}, was {shown(before)}")
         elif kind in (stat.S_IFCHR, stat.S_IFBLK) and was.st_rdev != now.st_rdev:
-            found.append(f"device is {_number(now.st_rdev)}, was {_number(was.st_rdev)}")
-        return found + _attributes(_xattrs(there, name), _xattrs(copied, name))
+            found.append(f"device is {number(now.st_rdev)}, was {number(was.st_rdev)}")
+        return found + _attributes(xattrs_of(there, name), xattrs_of(copied, name))
 
     def _links(self, was: os.stat_result, now: os.stat_result) -> list[str]:
         """The differences between the names that the two inodes have."""
@@ -315,27 +307,5 @@ def _attributes(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
     for key in sorted({*before, *after}):
         if before.get(key) != after.get(key):
             how = "is missing" if key not in after else "is new" if key not in before else "has another value"
-            found.append(f"xattr {_shown(os.fsencode(key))} {how}")
+            found.append(f"xattr {shown(os.fsencode(key))} {how}")
     return found
-
-
-def _xattrs(directory: int, name: bytes) -> dict[str, bytes]:
-    """The xattrs of an entry, which isn't opened: it may be a symlink, a fifo or a device."""
-    path = b"/proc/self/fd/%d/%s" % (directory, name)
-    try:
-        keys = os.listxattr(path, follow_symlinks=False)
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
-            raise
-        return {}
-    return {key: os.getxattr(path, key, follow_symlinks=False) for key in keys if archive.holds(key)}
-
-
-def _number(device: int) -> str:
-    return f"{os.major(device)}:{os.minor(device)}"
-
-
-def _shown(name: bytes) -> str:
-    """A name for a line of text: what isn't UTF-8 and what can't be printed is escaped."""
-    text = name.decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

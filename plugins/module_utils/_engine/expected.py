@@ -14,9 +14,10 @@ import stat
 from array import array
 
 from .errors import IntegrityError, reason
-from .likeness import Likeness, kind, named
+from .likeness import Likeness
 from .members import HARD_LINK, Member
 from .survey import open_below
+from .wording import kind, named
 
 #: In place of a file's ctime: it needs a second look.
 AGAIN = -1

@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from . import members
 from .errors import IntegrityError, VolumeError, reason
 from .expected import AGAIN, Tree
-from .likeness import named
 from .window import Stopped, Tap, Window, now
+from .wording import named
 
 # Bytes that tar must have done with before a large file is looked at.
 _LARGE = 4 << 20

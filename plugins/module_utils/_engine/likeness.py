@@ -16,21 +16,14 @@ from collections.abc import Callable, Mapping
 from . import acl, archive
 from .members import Member
 from .window import Window
+from .wording import KINDS, kind, number, shown
+from .xattrs import xattrs_of
 
 # Bytes of a file that are compared at a time.
 _CHUNK = 128 << 10
 _ACL = "system.posix_acl_"
 # What only tar or somebody on purpose gives a file; others (security.selinux, btrfs.compression) the system may.
 _GIVEN = ("user.", "trusted.", "security.capability", _ACL)
-_KINDS = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFCHR: "character device",
-    stat.S_IFBLK: "block device",
-    stat.S_IFSOCK: "socket",
-}
 
 
 class Likeness:
@@ -89,15 +82,15 @@ class Likeness:
     def other(self, directory: int, name: str, facts: os.stat_result, member: Member) -> list[str]:
         """Compare what is neither a file nor a directory, nor one more name of either. Return the differences."""
         if stat.S_IFMT(facts.st_mode) != member.kind:
-            return [f"is a {kind(facts)}, the archive says a {_KINDS[member.kind]}"]
+            return [f"is a {kind(facts)}, the archive says a {KINDS[member.kind]}"]
         found = self._facts(facts, member)
         if member.kind == stat.S_IFLNK:
             target = os.fsencode(os.readlink(name, dir_fd=directory))
             if target != member.link:
-                found.append(f"target is {_shown(target)}, the archive says {_shown(member.link)}")
+                found.append(f"target is {shown(target)}, the archive says {shown(member.link)}")
         elif facts.st_rdev != member.device:
-            found.append(f"device is {_number(facts.st_rdev)}, the archive says {_number(member.device)}")
-        return found + _xattrs(member.xattrs, _xattrs_of(directory, name))
+            found.append(f"device is {number(facts.st_rdev)}, the archive says {number(member.device)}")
+        return found + _xattrs(member.xattrs, xattrs_of(directory, os.fsencode(name)))
 
     def _facts(self, facts: os.stat_result, member: Member) -> list[str]:
         """The differences in mode, owner and times."""
@@ -184,7 +177,7 @@ def _xattrs(expected: Mapping[str, bytes], present: Mapping[str, bytes]) -> list
     for name in sorted({*expected, *present}):
         if not archive.holds(name):
             continue
-        key = f"xattr {_shown(os.fsencode(name))}"
+        key = f"xattr {shown(os.fsencode(name))}"
         if name not in present:
             found.append(f"{key} is missing")
         elif name not in expected:
@@ -197,38 +190,6 @@ def _xattrs(expected: Mapping[str, bytes], present: Mapping[str, bytes]) -> list
     return found
 
 
-def _xattrs_of(directory: int, name: str) -> dict[str, bytes]:
-    """The xattrs of an entry that can't be opened."""
-    path = b"/proc/self/fd/%d/%s" % (directory, os.fsencode(name))
-    try:
-        keys = os.listxattr(path, follow_symlinks=False)
-    except OSError as error:
-        if error.errno != errno.EOPNOTSUPP:
-            raise
-        return {}
-    return {key: os.getxattr(path, key, follow_symlinks=False) for key in keys}
-
-
 def _first(left: bytes, right: bytes) -> int:
     """Where two strings of bytes begin to differ."""
     return next((number for number, pair in enumerate(zip(left, right)) if pair[0] != pair[1]), len(left))
-
-
-def kind(facts: os.stat_result) -> str:
-    """What an entry is, in a word."""
-    return _KINDS[stat.S_IFMT(facts.st_mode)]
-
-
-def _number(device: int) -> str:
-    return f"{os.major(device)}:{os.minor(device)}"
-
-
-def named(path: bytes) -> str:
-    """A path for a line of text, from the tree's root."""
-    return _shown(b"./" + path) if path else "."
-
-
-def _shown(name: bytes) -> str:
-    """A name for a line of text: what isn't UTF-8 and what can't be printed is escaped."""
-    text = name.decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

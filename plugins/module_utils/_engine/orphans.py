@@ -104,9 +104,9 @@ class Verdict:
         return self.volume.name
 
 
-def is_anonymous(volume: Volume) -> bool:
+def is_anonymous(name: str, labels: Mapping[str, str]) -> bool:
     """Whether nobody gave the volume its name. The label is on those of engines from 23 on, the digits on all."""
-    return _ANONYMOUS in volume.labels or bool(_ANONYMOUS_NAME.fullmatch(volume.name))
+    return _ANONYMOUS in labels or bool(_ANONYMOUS_NAME.fullmatch(name))
 
 
 def stays(volume: Volume) -> str | None:

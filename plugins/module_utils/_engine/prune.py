@@ -136,18 +136,17 @@ class _Run:
         return self._result
 
     def _remember(self, kept: Mapping[str, Sighting]) -> None:
-        # where there may be users that can't be seen, nothing is known to be without any: what was seen isn't forgotten
-        if self._seen.blind or (self._settings.check and not self._settings.remember):
+        if self._settings.check and not self._settings.remember:
             return
         try:
-            sightings.save(self._seen.daemon, kept)
+            sightings.remember(self._seen, kept)
         except StateError as error:
             if not self._settings.check:
                 raise
             self._result.warnings.append(str(error))
 
     def _selected(self, volume: volumes.Volume) -> bool:
-        wanted = self._settings.anonymous if orphans.is_anonymous(volume) else self._settings.named
+        wanted = self._settings.anonymous if orphans.is_anonymous(volume.name, volume.labels) else self._settings.named
         selector = self._settings.selector
         return wanted and (selector is None or matches(volume.name, volume.labels, selector))
 

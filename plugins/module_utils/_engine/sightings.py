@@ -20,6 +20,7 @@ from typing import Any
 
 from . import journal, names, publication
 from .errors import StateError, reason
+from .snapshot import Snapshot
 
 FORMAT = 1
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -78,8 +79,17 @@ def observe(
     return kept, since
 
 
+def remember(seen: Snapshot, kept: Mapping[str, Sighting]) -> None:
+    """Remember these of the daemon's volumes and no others. Raise StateError if the disk doesn't take them.
+
+    Where there may be users that can't be seen, nothing is known to be without any: what was seen isn't forgotten.
+    """
+    if not seen.blind:
+        save(seen.daemon, kept)
+
+
 def save(daemon: str, kept: Mapping[str, Sighting]) -> None:
-    """Remember these of the daemon's volumes and no others. Raise StateError if the disk doesn't take them."""
+    """Write these down, in place of those that were."""
     target = path()
     partial = f"{target}.partial"
     try:

@@ -57,10 +57,9 @@ def usage(client: Client, selector: Selector | None, policy: Policy, wish: Wish)
     result = Usage(warnings=[*seen.notes, *([memory.problem] if memory.problem else [])])
     unused = orphans.unreferenced(seen)
     kept, since = sightings.observe(memory, unused, seen.marks or {}, now)
-    # where there may be users that can't be seen, nothing is known to be without any: what was seen isn't forgotten
-    if wish.remember and not seen.blind:
+    if wish.remember:
         try:
-            sightings.save(seen.daemon, kept)
+            sightings.remember(seen, kept)
         except DrydockError as error:
             result.warnings.append(str(error))
     # what is new to this run no earlier one has seen
@@ -89,7 +88,7 @@ def described(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "driver": volume["driver"],
         "options": volume["options"],
         "labels": volume["labels"],
-        "kind": "anonymous" if orphans.is_anonymous(verdict.volume) else "named",
+        "kind": "anonymous" if orphans.is_anonymous(verdict.volume.name, verdict.volume.labels) else "named",
         "class": verdict.kind,
         "reason": verdict.reason,
         "references": [

@@ -18,6 +18,7 @@ from .. import dated, names, options, records, recovery
 from ..client import Client
 from ..errors import DrydockError
 from ..inventory import inventory
+from ..orphans import is_anonymous
 from ..repositories import root_of
 from ..selection import Selector, select
 from . import jobs
@@ -127,7 +128,7 @@ def _names(job: JobView, listed: Mapping[str, Any] | None, containers: Sequence[
             return []
     # who says "all" doesn't mean those that nobody has named
     labels = {name: (listed or {}).get(name, {}).get("Labels") or {} for name in chosen}
-    return [name for name in chosen if not (selector.everything and _anonymous(name, labels[name]))]
+    return [name for name in chosen if not (selector.everything and is_anonymous(name, labels[name]))]
 
 
 def _volume(job: JobView, name: str, found: Overview, inventories: _Inventories, recorded: Recorded) -> VolumeView:
@@ -224,14 +225,7 @@ class _Inventories:
 def _counts(volume: Mapping[str, Any]) -> bool:
     """Whether anybody would miss a volume: not an anonymous one, nor one of ours."""
     labels = volume.get("Labels") or {}
-    return not (_anonymous(str(volume["Name"]), labels) or labels.get("drydock.backup") == "false")
-
-
-def _anonymous(name: str, labels: Mapping[str, str]) -> bool:
-    """Whether Docker has made a volume's name up."""
-    return "com.docker.volume.anonymous" in labels or (
-        len(name) == 64 and all(letter in "0123456789abcdef" for letter in name)
-    )
+    return not (is_anonymous(str(volume["Name"]), labels) or labels.get("drydock.backup") == "false")
 
 
 def _between(started: str, finished: str) -> float | None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..options import Report
 from ..progress import Watch
+from ..wording import printable
 from . import progress_line
 
 _RED, _YELLOW, _BOLD, _PLAIN = "\x1b[31m", "\x1b[33m", "\x1b[1m", "\x1b[0m"
@@ -66,7 +67,7 @@ class Terminal:
 
     def _say(self, colour: str, word: str, text: str) -> None:
         start, end = (colour, _PLAIN) if self._colours else ("", "")
-        sys.stderr.write(f"{start}{word}:{end} {_shown(text)}\n")
+        sys.stderr.write(f"{start}{word}:{end} {printable(text)}\n")
         sys.stderr.flush()
 
 
@@ -76,17 +77,12 @@ def _sees_colours(stream: Any) -> bool:
 
 
 def _print(line: str) -> None:
-    sys.stdout.write(f"{_shown(line)}\n")
+    sys.stdout.write(f"{printable(line)}\n")
 
 
 def _print_json(found: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=True, default=str) + "\n")
     sys.stdout.flush()
-
-
-def _shown(text: str) -> str:
-    """A line without what a terminal would obey: names of files may hold anything."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def _differences(diff: Mapping[str, Any]) -> list[str]:
