@@ -169,6 +169,28 @@ def test_a_postgresql_server_is_restored_from_nothing(
     assert other.ask(password) == postgresql.ask(password)
 
 
+def test_a_server_that_speaks_another_language(
+    dumps: Dumps, postgresql: Server, shop: str, shared: Engine, image: str
+) -> None:
+    before = postgresql.ask(FACTS, ODD_PLACE)
+    postgresql.run("mkdir", "/v/space")
+    postgresql.ask("CREATE TABLESPACE space LOCATION '/v/space'")
+    dumps.backup(databases=[shop])
+    postgresql.ask("DROP TABLESPACE space")
+    other = Server(shared, image, POSTGRESQL)
+    other.speak_german()
+    options = {"container": other.name, "source_container": postgresql.name, "globals": True}
+
+    # what fails isn't taken for what is there already, and nothing that may be secret is repeated
+    message = dumps.refused("docker_database_restore", **options)
+    assert "globals.sql can't be restored: psql exited 0 after SQLSTATE 58P01; see the server's log" in message
+
+    other.run("mkdir", "/v/space")
+    done = dumps.restore(**options)
+    assert other.ask(FACTS, ODD_PLACE) == before
+    assert [one["was"] for one in done["databases"]] == ["absent"]
+
+
 def test_beside_the_old_one_and_while_somebody_uses_it(dumps: Dumps, postgresql: Server, shop: str) -> None:
     dumps.backup(databases=[shop], globals=False, compression="none", login_user="postgres", user="postgres")
     done = dumps.restore(target="beside", user="postgres", login_user="postgres", password_file=None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import pathlib
+import struct
 import subprocess
 import typing as t
 
@@ -98,6 +99,16 @@ class Server:
         assert (done.returncode, done.stderr) == (0, ""), f"{sql}: {done}"
         return done.stdout.splitlines()
 
+    def speak_german(self) -> None:
+        """Have PostgreSQL say what is wrong in German: the image has no translations, so it gets two words of one."""
+        file = "/usr/share/locale/de/LC_MESSAGES/postgres-15.mo"
+        script = "localedef --no-archive -i de_DE -f UTF-8 de_DE.UTF-8 && mkdir -p ${1%/*} && cat >$1"
+        command = ["docker", "exec", "-i", self.name, "sh", "-c", script, "sh", file]
+        subprocess.run(command, input=_catalog({"ERROR": "FEHLER", "WARNING": "WARNUNG"}), check=True, timeout=_ANSWER)
+        self.ask("ALTER SYSTEM SET lc_messages = 'de_DE.UTF-8'")
+        self.ask("SELECT pg_reload_conf()")
+        wait_for(lambda: "FEHLER" in self.run(*self.kind.client, input="x").stderr, "German")
+
     def run(self, *argv: str, **options: t.Any) -> subprocess.CompletedProcess[str]:
         """Run a program in the container, as the server's user."""
         return subprocess.run(
@@ -142,6 +153,19 @@ class Server:
         sql = f"{self.kind.first} ALTER USER root@localhost IDENTIFIED BY '{quoted}';"
         done = self.run("mariadb", "--no-defaults", "--socket=/v/db", "--user=root", input=sql)
         assert done.returncode == 0, done
+
+
+def _catalog(words: dict[str, str]) -> bytes:
+    """A file of translations, as GNU gettext's manual has it in "The Format of GNU MO Files"."""
+    pairs = sorted({"": "Content-Type: text/plain; charset=UTF-8\n", **words}.items())
+    head, tables, texts = struct.Struct("<7I"), b"", b""
+    start = head.size + 16 * len(pairs)
+    for column in zip(*pairs, strict=True):
+        for text in map(str.encode, column):
+            tables += struct.pack("<2I", len(text), start + len(texts))
+            texts += text + b"\0"
+    size = 8 * len(pairs)
+    return head.pack(0x950412DE, 0, len(pairs), head.size, head.size + size, 0, start) + tables + texts
 
 
 def image() -> str:

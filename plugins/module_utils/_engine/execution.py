@@ -56,7 +56,8 @@ _FRAME = struct.Struct(">BxxxL")
 _STDOUT, _STDERR = 1, 2
 _CHUNK = 1 << 18
 _SAID, _SHOWN = 1 << 16, 600
-_ERROR = re.compile(r"\b(?:error|fatal|panic)\b", re.IGNORECASE)
+# A line with an error; psql says those of the server in the server's language.
+_ERROR = re.compile(r"\b(?:error|fatal|panic)\b|^psql:", re.IGNORECASE)
 # Seconds between two looks at whether to go on, and those that the daemon gets to learn that a command has ended.
 _TICK = 0.5
 _ENDING = 10

@@ -85,10 +85,10 @@ class PostgreSQL:
         """A command that logs in."""
         login = self.server.login
         secret: tuple[str, ...] = ()
-        exports = {}
+        exports = {"LC_ALL": "C"}  # its own words in English; those of the server are in the server's language
         if login.password is not None:
             escaped = login.password.replace("\\", "\\\\").replace(":", "\\:")
-            secret, exports = (f"*:*:*:*:{escaped}",), {"PGPASSFILE": SECRET}
+            secret, exports["PGPASSFILE"] = (f"*:*:*:*:{escaped}",), SECRET
         place = [f"--host={login.socket}"] if login.socket else []
         return Command((program,), ("--no-password", f"--username={self.name}", *place, *arguments), secret, exports)
 

@@ -23,12 +23,16 @@ from .server import Check, Server, Through
 _OWN = re.compile(r"\d+; \d+ \d+ (?:DATABASE(?: PROPERTIES)? - |(?:ACL|COMMENT|SECURITY LABEL) - DATABASE )")
 # psql's own commands, in what pg_restore prints.
 _META = re.compile(r"^\\(?:connect|encoding|restrict|unrestrict)\b.*\n", re.MULTILINE)
-_ERROR = re.compile(r"ERROR: +(\w{5})\b")
-_ROLE = re.compile(r"ERROR: +role .* does not exist", re.DOTALL)
+# A message of psql's with nothing but its SQLSTATE: the word before that is in the server's language.
+_STATE = re.compile(r":  ([0-9A-Z]{5})$")
+# A role that isn't there: the SQLSTATE undefined_object of psql's, or pg_restore's words, which have none.
+_ROLE = re.compile(r" 42704: |ERROR: +role .* does not exist", re.DOTALL)
 # SQLSTATE of what is there already: duplicate_object.
 _DUPLICATE = "42710"
 # Thousands of them must not push a real error out of what is kept.
-_THERE = re.compile(rb"^.*ERROR: +42710\b.*\n", re.MULTILINE)
+_THERE = re.compile(rb"^.*:  42710\n", re.MULTILINE)
+# SQLSTATE of a database that somebody uses: object_in_use.
+_IN_USE = " 55006: "
 # What users make has higher numbers than what initdb makes (FirstNormalObjectId).
 _CONTENTS = """\
 SELECT (SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384)
@@ -100,7 +104,7 @@ class PostgreSQLRestorer:
 
     def share(self, dump: Dump) -> contextlib.AbstractContextManager[Check]:
         """Roles and tablespaces are made, and get the attributes and passwords of the backup if they are there."""
-        quiet = ("--set=ON_ERROR_STOP=0", "--set=VERBOSITY=sqlstate")
+        quiet = ("--set=ON_ERROR_STOP=0", "--set=VERBOSITY=sqlstate", "--command=SET client_min_messages TO error")
         return _Globals(self._server, dump.file, replace(self._postgresql.psql(self._database, *quiet), dull=_THERE))
 
     def restore(
@@ -162,7 +166,7 @@ class PostgreSQLRestorer:
     def _exchange(self, pairs: Sequence[Pair], new: dict[str, str], old: dict[str, str], own: dict[str, _Own]) -> None:
         """Give every database its name, at one instant: that of the server's commit."""
         replaced = [pair for pair in pairs if pair.was in (EMPTY, REPLACED)]
-        statements = ["BEGIN;"]
+        statements = ["\\set VERBOSITY verbose", "BEGIN;"]  # for the SQLSTATE
         if self._choice.disconnect:
             statements += [_DISCONNECT.format(literal(pair.target)) for pair in replaced]
         statements += [_rename(pair.target, old[pair.dump.file]) for pair in replaced]
@@ -174,7 +178,7 @@ class PostgreSQLRestorer:
             try:
                 self._query("\n".join(statements))
             except DatabaseError as error:
-                if attempt < _ATTEMPTS and self._choice.disconnect and "being accessed" in str(error):
+                if attempt < _ATTEMPTS and self._choice.disconnect and _IN_USE in str(error):
                     continue
                 raise
             return
@@ -251,7 +255,7 @@ class _Globals(Through):
     def finish(self) -> None:
         """Raise DatabaseError unless all of them were run."""
         ended = self._execution.wait()
-        codes = {match[1] for line in ended.said for match in _ERROR.finditer(line)}
+        codes = {match[1] for line in ended.said for match in _STATE.finditer(line)}
         if ended.status != 0 or codes - {_DUPLICATE}:
             raise DatabaseError(
                 f"{self._file} can't be restored: psql exited {ended.status} after SQLSTATE "
