@@ -120,7 +120,7 @@ def test_f54_a_container_appears_between_the_decision_and_the_removal(
         if places[name].exists():
             taken.append(name)
     answer = modules.finish(process)
-    assert not answer.get("failed"), answer
+    assert not answer.get("failed"), (answer["msg"], answer.get("failures"))
     assert taken, "all were removed before any container was there"
     for name in taken:
         assert places[name].read_text() == "as it was"

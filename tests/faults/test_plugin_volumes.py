@@ -8,8 +8,10 @@ import collections.abc as c
 import json
 import os
 import pathlib
+import threading
 import typing as t
 
+import docker
 import pytest
 
 from tests.faults.conftest import SLOW, complete
@@ -404,3 +406,29 @@ def test_f13_f56_a_lost_volume_whose_files_are_still_there(
     assert (plugin.data(there) / "state").exists()
     assert plugin.count("Remove", there) == 0
     require_balance(engine, plugin, there)
+
+
+def test_f54_a_container_that_is_being_made_counts_before_it_is_listed(
+    engine: PluginEngine, plugin: Plugin, modules: Modules
+) -> None:
+    volume, other, name = engine.volume(), engine.name(), engine.name()
+    engine.import_image()
+    plugin.slow, plugin.delay = "Create", 5
+    # it has the first volume already, and waits for the second one to be made; after that it is listed
+    mount = docker.types.Mount("/v2", other, driver_config=docker.types.DriverConfig(plugin.name))
+    host_config = engine.api.create_host_config(binds=[f"{volume}:/v"], mounts=[mount])
+    options = {"host_config": host_config, "name": name}
+    maker = threading.Thread(target=engine.api.create_container, args=(engine.IMAGE, ["true"]), kwargs=options)
+    maker.start()
+    try:
+        wait_for(lambda: other in plugin.waiting, "the second volume")
+        answer = modules.run(
+            "volume_prune_orphans", selector={"names": [volume]}, grace="0h", named=True, max_remove_percent=100
+        )
+    finally:
+        maker.join()
+        engine.api.remove_container(name)
+    assert not answer.get("failed"), answer["msg"]
+    kept = {one["name"]: one["class"] for one in answer["kept"]}
+    assert (answer["removed"], kept[volume]) == ([], "used")
+    assert set(engine.names()) == {volume, other}

@@ -91,18 +91,20 @@ class Plugin(contextlib.AbstractContextManager["Plugin"]):
 
     As with storage that is far away, Create finds the files that a volume of the name already has, and Remove removes
     them. What goes wrong is injected: ``refusals`` holds messages by a method ("Mount") and a volume, ``delay`` is how
-    many seconds a Mount takes. ``tells`` says who is told the mount point: "always" (Get and List; the directory is
-    there, and empty, while it isn't mounted), "mounted" (the same, but only then), "get" (Get alone, only then) or
-    "never" (only who mounts it). With ``below`` the files are in a directory of that name below what is mounted.
+    many seconds a request of the method that is ``slow`` takes. ``tells`` says who is told the mount point: "always"
+    (Get and List; the directory is there, and empty, while it isn't mounted), "mounted" (the same, but only then),
+    "get" (Get alone, only then) or "never" (only who mounts it). With ``below`` the files are in a directory of that
+    name below what is mounted.
     """
 
     def __init__(self, daemon: Daemon, *, scope: str = "local", tells: str = "always", below: str = "") -> None:
         self.name = f"{PREFIX}{secrets.token_hex(4)}"
         self.volumes: dict[str, dict[str, str]] = {}  # the options of each
         self.mounted: dict[str, list[str]] = {}  # who has it: the daemon's identifiers
+        self.waiting: list[str] = []  # whose slow request is under way
         self.calls: list[tuple[str, str]] = []
         self.refusals: dict[tuple[str, str], str] = {}
-        self.delay = 0.0
+        self.slow, self.delay = "Mount", 0.0
         self._scope, self._tells, self._below = scope, tells, below
         self._socket = daemon.plugins / f"{self.name}.sock"
         self._points = daemon.mounts / self.name
@@ -159,8 +161,10 @@ class Plugin(contextlib.AbstractContextManager["Plugin"]):
     def answer(self, method: str, question: dict[str, t.Any]) -> dict[str, t.Any]:
         """What the plugin answers to a request, which is the name of a method and its JSON."""
         volume = str(question.get("Name", ""))
-        if method == "Mount":
+        if self.delay and method == self.slow:
+            self.waiting.append(volume)
             time.sleep(self.delay)
+            self.waiting.remove(volume)
         with self._lock:
             if (method, volume) in self.refusals:
                 return {"Err": self.refusals[method, volume]}

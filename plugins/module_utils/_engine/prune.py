@@ -9,6 +9,7 @@ that a container refers to.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,7 +18,7 @@ from typing import Any
 from . import backup, expiry, names, orphans, sightings, sizes, snapshot, volumes
 from .client import Client
 from .encryption import Encryption
-from .errors import DaemonError, DrydockError, StateError, UsageError, VolumeError
+from .errors import DaemonError, DrydockError, RefusedError, StateError, UsageError, VolumeError
 from .orphans import ORPHAN, UNKNOWN, YOUNG, Policy, Verdict
 from .repositories import Repository
 from .selection import Selector, matches
@@ -28,6 +29,10 @@ from .usage import described, size
 GONE, UNSELECTED = "gone", "not_selected"
 # A file's time of change may be that of a clock's last tick, or in whole seconds: nanoseconds.
 _COARSE = 2_000_000_000
+# A container counts for the daemon before it is listed: while the image's files are copied into its volume, or on a
+# host with much to do. The seconds for which it is looked out for, and those between two looks.
+_APPEARING = 10
+_POLL = 0.2
 
 
 @dataclass(frozen=True)
@@ -245,10 +250,12 @@ class _Run:
             return None
         try:
             self._client.remove_volume(verdict.name)
-        except DaemonError:
-            late = self._in_the_way(verdict, None)
-            if late is None:
-                raise
+        except DaemonError as error:
+            deadline = time.monotonic() + (_APPEARING if isinstance(error, RefusedError) else 0)
+            while (late := self._in_the_way(verdict, None)) is None:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_POLL)
             return late
         return None
 
