@@ -18,7 +18,7 @@ from typing import Any
 from . import backup, expiry, names, orphans, sightings, sizes, snapshot, volumes
 from .client import Client
 from .encryption import Encryption
-from .errors import DaemonError, DrydockError, RefusedError, StateError, UsageError, VolumeError
+from .errors import DaemonError, DrydockError, StateError, UsageError, VolumeError
 from .orphans import ORPHAN, UNKNOWN, YOUNG, Policy, Verdict
 from .repositories import Repository
 from .selection import Selector, matches
@@ -29,10 +29,11 @@ from .usage import described, size
 GONE, UNSELECTED = "gone", "not_selected"
 # A file's time of change may be that of a clock's last tick, or in whole seconds: nanoseconds.
 _COARSE = 2_000_000_000
-# A container counts for the daemon before it is listed: while the image's files are copied into its volume, or on a
-# host with much to do. The seconds for which it is looked out for, and those between two looks.
+# A container has its first volumes before it is listed: until its other ones are there, or as long as the disk takes.
+# The seconds for which it is looked out for where the daemon refuses in these words, and those between two looks.
 _APPEARING = 10
 _POLL = 0.2
+_IN_USE = "volume is in use"
 
 
 @dataclass(frozen=True)
@@ -251,7 +252,7 @@ class _Run:
         try:
             self._client.remove_volume(verdict.name)
         except DaemonError as error:
-            deadline = time.monotonic() + (_APPEARING if isinstance(error, RefusedError) else 0)
+            deadline = time.monotonic() + (_APPEARING if _IN_USE in str(error) else 0)
             while (late := self._in_the_way(verdict, None)) is None:
                 if time.monotonic() >= deadline:
                     raise
