@@ -228,7 +228,8 @@ def test_f57_the_backup_fails(engine: Engine, orphans: Orphans, work: pathlib.Pa
     (engine.path(good) / "file").write_text("small")
     (engine.path(large) / "noise").write_bytes(os.urandom(24 << 20))
     with disks.mounted(work, 16, options=disks.EXT4) as disk:
-        answer = orphans.prune(backup_to={"repository": str(disk / "backups"), "host": "db1"})
+        # one after the other: the small one must be safe before the large one fills the disk
+        answer = orphans.prune(backup_to={"repository": str(disk / "backups"), "host": "db1", "parallel": 1})
         assert answer["failed"]
         assert removed(answer) == [good]
         assert kept(answer) == {broken: "orphan", large: "orphan"}
