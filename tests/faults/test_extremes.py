@@ -90,7 +90,7 @@ def test_f64_a_file_larger_than_the_disk(engine: Engine, modules: Modules, work:
     assert content["bytes"] == sum(sizes.values())
     assert content["allocated_bytes"] < 8 << 20
     assert sum(path.stat().st_size for path in (work / "repository").rglob("*.tar.zst")) < 8 << 20
-    assert took < 20  # at the speed of a fast disk, holes that are read take ten minutes
+    assert took < 120  # at the speed of a fast disk, holes that are read take ten minutes
 
 
 def test_f64_very_many_files_in_one_directory(engine: Engine, modules: Modules, work: pathlib.Path) -> None:

