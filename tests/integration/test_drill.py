@@ -190,7 +190,26 @@ def test_one_bad_backup_is_a_failure_and_the_others_are_drilled(
     assert [failure["volume"] for failure in answer["failures"]] == [volume, "nope-"]
     assert _scratch(engine, volume) == []
     held = {file.name: json.loads(file.read_text())["success"] for file in (work / "state" / "drills").iterdir()}
-    assert {name.split(".")[1]: good for name, good in held.items()} == {volume: False, other: True, "nope-": False}
+    assert {name.split("@")[1]: good for name, good in held.items()} == {
+        f"{volume}.json": False,
+        f"{other}.json": True,
+        "nope-.json": False,
+    }
+
+
+@pytest.mark.parametrize("long", ["", "x" * 200])
+def test_each_host_and_volume_has_a_record_of_its_own(
+    engine: Engine, modules: Modules, work: pathlib.Path, repository: pathlib.Path, long: str
+) -> None:
+    first, second = engine.name(), f"{engine.name()}{long}"
+    pairs = {("a", f"{first}.{second}"), (f"a.{first}", second)}
+    for host, volume in pairs:
+        engine.api.create_volume(volume)
+        modules.backup(volume, repository=str(repository), host=host)
+        assert _drill(modules, volume, repository, host=host)["volume"] == volume
+    held = [json.loads(file.read_text()) for file in (work / "state" / "drills").iterdir()]
+    assert {(record["host"], record["volume"]) for record in held} == pairs
+    assert len(held) == len(pairs)
 
 
 def test_a_selector_takes_what_is_on_the_host(

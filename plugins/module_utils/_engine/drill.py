@@ -8,6 +8,7 @@ The volume that was backed up is not touched: nothing here knows more of it than
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from .selection import Selector, select
 # Seconds between two tries of a check, and how much of what a container printed is told.
 _POLL = 0.5
 _LINES, _SHOWN = 5, 400
+# In characters; what a record's file has around its name is shorter than the rest of the 255.
+_LONGEST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,16 @@ def _one(client: Client, repository: Repository, host: str, volume: str, setting
     if settings.check_mode or isinstance(error, UsageError):
         return
     try:
-        records.write(records.DRILLS, f"{host}.{volume}", record)
+        records.write(records.DRILLS, _record_name(host, volume), record)
     except DrydockError as caught:
         result.warnings.append(f"volume {volume}: {caught}")
+
+
+def _record_name(host: str, volume: str) -> str:
+    """Under which name the record of a volume's last drill is kept: one of its own for each pair, and short enough for
+    a file, whatever the two are."""
+    name = f"{host}@{volume}"  # neither may have an @
+    return name if len(name) <= _LONGEST_NAME else hashlib.sha256(name.encode()).hexdigest()
 
 
 def _planned(manifest: Mapping[str, Any]) -> dict[str, Any]:
