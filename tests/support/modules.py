@@ -59,12 +59,20 @@ class Modules:
             text=True,
         )
 
-    def run(self, module: str, *, check: bool = False, diff: bool = False, **options: t.Any) -> Answer:
+    def run(
+        self,
+        module: str,
+        *,
+        check: bool = False,
+        diff: bool = False,
+        environment: c.Mapping[str, str] | None = None,
+        **options: t.Any,
+    ) -> Answer:
         """Run a module to its end. It must answer with JSON and nothing else, whatever happens to it."""
-        if {"wrapper", "environment"} & set(options):
-            return self.finish(self.start(module, check=check, diff=diff, **options))
+        if "wrapper" in options:
+            return self.finish(self.start(module, check=check, diff=diff, environment=environment, **options))
         file, variables = self._prepared(options, check=check, diff=diff)
-        return _answer(*_zygote().run(f"{MODULES}.{module}", file, variables, TIMEOUT))
+        return _answer(*_zygote().run(f"{MODULES}.{module}", file, {**variables, **(environment or {})}, TIMEOUT))
 
     def finish(self, process: subprocess.Popen[str]) -> Answer:
         """Wait for a module, and return what it said."""

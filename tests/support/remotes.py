@@ -130,7 +130,7 @@ def _served(
     finally:
         process.terminate()
         try:
-            process.wait(15)
+            process.wait(1)  # some wait for connections that their clients keep
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
