@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from .errors import VolumeError, reason
 from .survey import open_below
-from .wording import KINDS, number, shown
+from .wording import KINDS, named, number, shown
 from .xattrs import xattrs_of
 
 _CHUNK = 1 << 20
@@ -86,7 +86,7 @@ class _Walk:
 
     def at(self) -> str:
         """The path of the entry that is being looked at."""
-        return shown(b"./" + self._path if self._path else b".")
+        return named(self._path)
 
     def run(self) -> None:
         """Compare everything."""
