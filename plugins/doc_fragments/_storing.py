@@ -90,6 +90,53 @@ options:
           - Keep all backups that are not older than this when the newest one was made, such as V(36h), V(7d),
             V(2w), V(3m) (months) or V(1y2m3d).
         type: str
+  copies:
+    description:
+      - Further repositories that get a copy of the backups, one after the other. By then containers that held still run
+        again.
+      - Each gets all complete backups in O(repository), of the same volumes or databases, that it lacks and that its
+        own retention keeps, the newest first. So what couldn't be copied is copied by the next run.
+      - A copy counts when its size, and its checksum where the storage has one, are those of what was sent; its
+        manifest is the same, byte for byte. Before that it isn't listed as a backup.
+      - A copy that fails is tried again, three times in all. Then the task fails, and says in RV(failures) what the
+        repository lacks. The backup stands.
+      - O(repository) must be a directory then.
+    type: list
+    elements: dict
+    suboptions:
+      repository:
+        description: A directory, or C(REMOTE:path), as in O(repository).
+        type: path
+        required: true
+      retention:
+        description:
+          - Which of the backups to keep there. Without rules everything stays.
+          - They expire as in O(retention), after all that it lacked has been copied.
+        type: dict
+        suboptions:
+          keep_last:
+            description: The number of newest backups to keep.
+            type: int
+          keep_hourly:
+            description: For how many hours that have a backup to keep the newest one.
+            type: int
+          keep_daily:
+            description: For how many days that have a backup to keep the newest one.
+            type: int
+          keep_weekly:
+            description: For how many weeks (ISO 8601) that have a backup to keep the newest one.
+            type: int
+          keep_monthly:
+            description: For how many months that have a backup to keep the newest one.
+            type: int
+          keep_yearly:
+            description: For how many years that have a backup to keep the newest one.
+            type: int
+          keep_within:
+            description:
+              - Keep all backups that are not older than this when the newest one was made, such as V(36h), V(7d),
+                V(2w), V(3m) (months) or V(1y2m3d).
+            type: str
   lock_timeout:
     description:
       - How long to wait for another run that writes to the same folder of the repository, in seconds.

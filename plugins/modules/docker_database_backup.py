@@ -66,6 +66,9 @@ options:
     description:
       - The absolute path of the directory that gets the backups, on the target.
       - It is created, for its owner only, if it doesn't exist; its parent directory must exist.
+      - Or C(REMOTE:path), where C(REMOTE) is a remote of rclone's configuration (S3, SFTP, WebDAV and many others). The
+        archive is uploaded as it is made then, and a backup whose connection breaks fails. A directory here and
+        O(copies) don't have that drawback.
       - A backup is the pair C(<repository>/<host>/database@<container>/<id>.tar.zst) and C(<id>.json), its manifest.
         C(<id>) is the time in UTC at which the backup started. An archive without its manifest is not a backup.
 extends_documentation_fragment:
@@ -89,6 +92,7 @@ requirements:
   - In the container, C(/bin/sh), C(mktemp) and the server's own clients, as the official images have them.
   - On the target, C(zstd), or C(pigz) or C(gzip); for O(verify=archive) GNU C(tar).
   - For O(encryption), C(age) or C(gpg).
+  - For a repository elsewhere, C(rclone) 1.60 or newer.
 notes:
   - Runs on the Docker host and needs root there.
   - Several databases are dumped one after the other, each as it was at an instant of its own.
@@ -115,6 +119,19 @@ EXAMPLES = r"""
     retention:
       keep_daily: 7
       keep_monthly: 12
+
+- name: Back up into a directory, and copy that to storage elsewhere, which keeps a year of it
+  drydock.volumes.docker_database_backup:
+    container: pg
+    repository: /var/backups/volumes
+    retention:
+      keep_last: 3
+    copies:
+      - repository: offsite:backups/volumes
+        retention:
+          keep_daily: 14
+          keep_monthly: 12
+    rclone_config: /etc/drydock/rclone.conf
 
 - name: Encrypt the dumps for a key that is kept elsewhere
   drydock.volumes.docker_database_backup:
@@ -187,6 +204,39 @@ expired:
   type: list
   elements: dict
   sample: [{id: 20261101T101502Z, bytes: 1234567, reason: no rule keeps it}]
+copies:
+  description:
+    - The backups that were copied to O(copies), or in check mode would be.
+    - C(verified) is what was compared at the other end, the name of a checksum or V(size). C(id) is V(none) for a
+      backup that check mode doesn't make.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - repository: offsite:backups/volumes
+      id: 20261123T101502Z
+      bytes: 1234567
+      verified: sha1
+      seconds: 4.1
+copies_expired:
+  description: The older backups that were removed there, or in check mode would be, each with the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - repository: offsite:backups/volumes
+      id: 20251001T101502Z
+      bytes: 1234567
+      reason: no rule keeps it
+failures:
+  description:
+    - What went wrong when the backup was there. C(repository) is that of a copy that lacks something.
+  returned: success, and when a copy fails
+  type: list
+  elements: dict
+  sample:
+    - repository: offsite:backups/volumes
+      error: "the databases in container pg: copy: offsite:backups/volumes lacks 1 backup(s) (20261123T101502Z): …"
 """
 
 from ansible.module_utils.basic import AnsibleModule

@@ -9,12 +9,13 @@ import contextlib
 import fcntl
 import json
 import pathlib
+import shutil
 import subprocess
 import typing as t
 
 import pytest
 
-from tests.support import servers
+from tests.support import remotes, servers
 from tests.support.engine import Engine
 from tests.support.modules import Modules
 from tests.support.servers import MARIADB, PASSWORD, POSTGRESQL, Server
@@ -60,6 +61,12 @@ class Dumps:
 
     def refused(self, module: str, **options: t.Any) -> str:
         return self._modules.refused(module, **{**self._options, **options})
+
+    def failed(self, module: str, **options: t.Any) -> dict[str, t.Any]:
+        """Run what fails after it has done something."""
+        answer = self._modules.run(module, **{**self._options, **options})
+        assert answer["failed"], answer
+        return answer
 
     def _run(self, module: str, options: dict[str, t.Any]) -> dict[str, t.Any]:
         answer = self._modules.run(module, **{**self._options, **options})
@@ -284,6 +291,69 @@ def test_it_is_a_backup_as_any_other(
         "docker_volume_restore", volume=folder[9:], source_volume=folder, repository=str(dumps.repository)
     )
     assert "restore them with docker_database_restore" in message
+
+
+def test_copies_are_kept_elsewhere(dumps: Dumps, postgresql: Server, work: pathlib.Path, shop: str) -> None:
+    before = postgresql.ask(FACTS, ODD_PLACE)
+    rclone = remotes.Rclone(work)
+    rclone.add(remotes.alias(work / "elsewhere").section("off"))
+    there = {"repository": "off:volumes", "rclone_config": str(rclone.config)}
+    copying = {
+        "databases": [shop],
+        "retention": {"keep_last": 1},
+        "copies": [{"repository": "off:volumes", "retention": {"keep_last": 2}}],
+        "rclone_config": str(rclone.config),
+    }
+    kept: list[str] = []
+    for _each in range(3):
+        planned = dumps.backup(check=True, diff=True, **copying)
+        done = dumps.backup(diff=True, **copying)
+        new = done["backup"]["id"]
+        assert [(one["repository"], one["id"]) for one in done["copies"]] == [("off:volumes", new)]
+        assert done["copies"][0]["verified"] not in (None, "size")
+        assert [one["id"] for one in planned["copies"]] == [None]
+        assert planned["copies_expired"] == done["copies_expired"]
+        assert [one["id"] for one in done["copies_expired"]] == kept[:-1]
+        assert done["failures"] == planned["failures"] == []
+        assert done["diff"]["before"] == planned["diff"]["before"]
+        foretold = json.dumps(planned["diff"]["after"]).replace("(a new backup)", new)
+        assert json.loads(foretold) == done["diff"]["after"]
+        kept = [*kept[-1:], new]
+        assert done["diff"]["after"]["copies"] == {"off:volumes": {postgresql.name: kept}}
+    assert len(list(dumps.repository.rglob("2*.json"))) == 1
+    assert len(list((work / "elsewhere").rglob("2*.json"))) == 2
+
+    postgresql.ask("DROP VIEW s.few;", ODD_PLACE)
+    shutil.rmtree(dumps.repository)
+    dumps.restore(databases=[shop], when_not_empty="replace", backup=kept[0], **there)
+    assert postgresql.ask(FACTS, ODD_PLACE) == before
+
+    straight = dumps.backup(databases=[shop], **there)
+    assert (straight["copies"], straight["failures"]) == ([], [])
+    dumps.restore(databases=[shop], when_not_empty="replace", backup=straight["backup"]["id"], **there)
+    assert postgresql.ask(FACTS, ODD_PLACE) == before
+
+
+def test_f03_a_copy_that_fails_is_made_up_for(dumps: Dumps, postgresql: Server, work: pathlib.Path) -> None:
+    blocked = work / "elsewhere"
+    blocked.write_text("no directory")
+    options = {"databases": ["postgres"], "copies": [{"repository": str(blocked / "volumes")}]}
+    answer = dumps.failed("docker_database_backup", **options)
+    made = answer["backup"]["id"]
+    assert answer["changed"]
+    assert answer["msg"].startswith(f"the databases in container {postgresql.name}: copy: ")
+    assert [one["repository"] for one in answer["failures"]] == [str(blocked / "volumes")]
+    assert answer["copies"] == []
+    assert [path.stem for path in dumps.repository.rglob("2*.json")] == [made]
+    blocked.unlink()
+    blocked.mkdir()
+    again = dumps.backup(**options)
+    assert [one["id"] for one in again["copies"]] == [again["backup"]["id"], made]
+
+    assert "copies are made of backups in a directory" in dumps.refused(
+        "docker_database_backup", **options, repository="off:volumes"
+    )
+    assert "is named twice" in dumps.refused("docker_database_backup", copies=[{"repository": str(dumps.repository)}])
 
 
 def test_what_is_asked_for_must_be_there(dumps: Dumps, postgresql: Server, engine: Engine, work: pathlib.Path) -> None:

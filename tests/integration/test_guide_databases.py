@@ -5,11 +5,12 @@ messages in its table are the code's."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 
 import pytest
 
-from tests.support import servers
+from tests.support import remotes, servers
 from tests.support.engine import Engine
 from tests.support.guide import ID, Guide, Operator, unknown
 from tests.support.servers import MARIADB, PASSWORD, POSTGRESQL, Server
@@ -19,6 +20,7 @@ blocks = GUIDE.blocks
 KINDS = {
     "A dump every night": ["yaml", "shell"],
     "Who logs in": ["yaml"],
+    "Off the host": ["yaml"],
     "One database back": ["yaml", "yaml", "yaml"],
     "A new server": ["yaml"],
     "Only the archive and a shell": ["shell", "text", "shell", "shell"],
@@ -51,9 +53,12 @@ def test_postgresql(engine: Engine, work: pathlib.Path) -> None:
     server, new = (Server(engine, image, POSTGRESQL, trust=True) for _each in range(2))
     server.ask("CREATE ROLE app; CREATE DATABASE shop OWNER app")
     server.ask(FILL, "shop")
+    rclone = remotes.Rclone(work)
+    rclone.add(remotes.alias(work / "elsewhere").section("offsite"))
     operator = Operator(
         work,
         {"container: pg-new": f"container: {new.name}", "-i pg-new": f"-i {new.name}"}
+        | {"/etc/drydock/rclone.conf": str(rclone.config)}
         | {"container: pg\n": f"container: {server.name}\n", "database@pg": f"database@{server.name}"},
     )
     playbook, commands = blocks("A dump every night")
@@ -81,6 +86,13 @@ def test_postgresql(engine: Engine, work: pathlib.Path) -> None:
     operator.command(by_hand, **ids)
     assert new.ask(COUNT, "shop") == ["3"]
     assert new.ask("SELECT datdba::regrole FROM pg_database WHERE datname = 'shop'") == ["app"]
+
+    (copied,) = blocks("Off the host")
+    operator.tasks(copied, PATH=f"{remotes.NEW.parent}:{os.environ['PATH']}")
+    here = sorted(operator.backups.rglob("2*"))
+    there = sorted((work / "elsewhere").rglob("2*"))
+    assert [file.name for file in there] == [file.name for file in here[2:]]  # the newest of the day
+    assert [file.read_bytes() for file in there] == [file.read_bytes() for file in here[2:]]
 
 
 def test_mariadb(engine: Engine, work: pathlib.Path, password: str) -> None:

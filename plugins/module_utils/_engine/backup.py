@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from . import codecs, expiry, grouping, mounts, names, patience, publication, quiesce, recovery, sharing, tools, volumes
 from .client import Client
-from .copies import Copy, Copying, require_apart
+from .copies import Copy, bring, require_apart
 from .encryption import Decryption, Encryption
 from .errors import DrydockError, NoAnswerError, UsageError
 from .grouping import Group
@@ -22,7 +22,6 @@ from .job import Job, Means, Result
 from .progress import Watch
 from .quiesce import Limits, Window
 from .repositories import Repository
-from .repository import Directory
 from .retention import Policy
 from .selection import Selector, select
 from .version import VERSION
@@ -159,7 +158,17 @@ def backup(
     for window in made:
         window.await_health()
     _in_order(result, [volume.name for volume in found])
-    _copy(repository, host, [volume.name for volume in found], settings, workers.proceed, result)
+    predicted = [made["volume"]["name"] for made in result.backups if made["id"] is None]
+    planned = {name: _planned(result.earlier[name]) for name in predicted}
+    bring(
+        repository,
+        settings.copies,
+        host,
+        {volume.name: planned.get(volume.name) for volume in found},
+        result,
+        lock_timeout=settings.lock_timeout,
+        proceed=workers.proceed,
+    )
     for done in result.backups:
         with result.noting(done["volume"]["name"]):
             result.expired += _expire(repository, host, done, settings, result.earlier)
@@ -324,25 +333,6 @@ def _expire(
 def _planned(earlier: Sequence[str]) -> str:
     """The identifier that a backup would have now."""
     return publication.free_id(earlier, names.stamp(names.utc_now()))
-
-
-def _copy(
-    repository: Repository,
-    host: str,
-    wanted: Sequence[str],
-    settings: Settings,
-    proceed: Callable[[], object],
-    result: Result,
-) -> None:
-    """Bring what the copies lack to them. What a copy fails at is noted as its failure, and doesn't stop the others."""
-    new = [made["volume"]["name"] for made in result.backups if made["id"] is None]
-    planned = {volume: _planned(result.earlier[volume]) for volume in new}
-    if not isinstance(repository, Directory):
-        return
-    for copy in settings.copies:
-        copying = Copying(repository, copy, host, result, lock_timeout=settings.lock_timeout, proceed=proceed)
-        for volume in wanted:
-            copying.bring(volume, planned.get(volume))
 
 
 def _in_order(result: Result, order: Sequence[str]) -> None:

@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from . import expiry, names, points, retention
 from .errors import DrydockError, IntegrityError, RepositoryError, UsageError
-from .job import Result
 from .rclone import patiently
 from .repositories import Repository
 from .repository import Directory
@@ -33,6 +32,16 @@ class Copy:
 
     repository: Repository
     retention: retention.Policy = field(default_factory=retention.Policy)
+
+
+class Notes(Protocol):
+    """What is noted of copies in the result of a run, see job.Result."""
+
+    failures: list[dict[str, str]]
+    warnings: list[str]
+    copies: list[dict[str, Any]]
+    copies_expired: list[dict[str, Any]]
+    copied_before: dict[str, dict[str, list[str]]]
 
 
 def require_apart(source: Repository, copies: Sequence[Copy]) -> None:
@@ -70,7 +79,30 @@ def lacking(
     return sorted(wanted, key=lambda each: (names.backup_order(each), each), reverse=True)
 
 
-class Copying:
+def bring(
+    source: Repository,
+    copies: Sequence[Copy],
+    host: str,
+    wanted: Mapping[str, str | None],
+    result: Notes,
+    *,
+    lock_timeout: float,
+    proceed: Callable[[], object],
+) -> None:
+    """Bring what the copies lack to them, of each folder that is ``wanted``, with the identifier of a backup that would
+    be there by then (check mode). What a copy fails at is noted as its failure, and doesn't stop the others.
+
+    ``proceed`` is called now and then, and may end it all by an exception.
+    """
+    if not isinstance(source, Directory):
+        return  # require_apart wants one where there are copies
+    for copy in copies:
+        copying = _Copying(source, copy, host, result, lock_timeout=lock_timeout, proceed=proceed)
+        for folder, planned in wanted.items():
+            copying.bring(folder, planned)
+
+
+class _Copying:
     """Brings the backups of ``host`` in ``source`` to ``copy``, and notes in ``result`` what was done."""
 
     def __init__(
@@ -78,7 +110,7 @@ class Copying:
         source: Directory,
         copy: Copy,
         host: str,
-        result: Result,
+        result: Notes,
         *,
         lock_timeout: float,
         proceed: Callable[[], object],
@@ -92,8 +124,9 @@ class Copying:
         self._waits: Sequence[float] = _WAITS
 
     def bring(self, volume: str, planned: str | None) -> None:
-        """Copy what is lacking of a volume, then let go what the copy's policy doesn't keep; unless something failed,
-        in this run, for this volume. ``planned`` is the identifier of a backup that would be there (check mode)."""
+        """Copy what is lacking of a folder, a volume's or one of databases, then let go what the copy's policy doesn't
+        keep; unless something failed, in this run, for this one. ``planned`` is the identifier of a backup that would
+        be there (check mode)."""
         target = self._copy.repository
         # another copy's failure isn't this one's
         failed = any(
@@ -216,6 +249,5 @@ class Copying:
         self._result.copies_expired += [{"repository": self._copy.repository.root, **each} for each in gone]
 
     def _fail(self, volume: str, why: str) -> None:
-        self._result.failures.append(
-            {"volume": volume, "repository": self._copy.repository.root, "error": f"volume {volume}: copy: {why}"}
-        )
+        error = f"{names.described(volume)}: copy: {why}"
+        self._result.failures.append({"volume": volume, "repository": self._copy.repository.root, "error": error})

@@ -17,6 +17,7 @@ from typing import Any
 from . import codecs, encryption, expiry, names, pipeline, points, server, tools, verification, volumes
 from .client import Client
 from .codecs import Codec
+from .copies import Copy, bring, require_apart
 from .dumps import Dump, Writer
 from .encryption import Decryption, Encryption
 from .errors import (
@@ -31,6 +32,7 @@ from .errors import (
 from .manifest import DATABASE, FORMAT
 from .mariadb import MariaDB
 from .postgresql import PostgreSQL
+from .publication import free_id
 from .repositories import Publishing, Repository
 from .retention import Policy
 from .server import Dialect, Login, Server
@@ -59,6 +61,7 @@ class Settings:
     encryption: Encryption | None = None
     decryption: Decryption | None = None
     retention: Policy = field(default_factory=Policy)
+    copies: Sequence[Copy] = ()
     verify: str = "none"
     lock_timeout: float = 0
     stall_timeout: float = 600
@@ -67,15 +70,18 @@ class Settings:
 
 @dataclass
 class Result:
-    """What was done: the ``manifest``, with ``path`` (None in check mode) and ``seconds`` added; what the policy let go
-    (expiry.expire); and the identifiers of the backups that were there before. ``failure`` is what went wrong once the
-    backup was there."""
+    """What was done: the ``manifest``, with ``path`` (None in check mode) and ``seconds`` added; the identifiers of the
+    backups that were there before; what the policy let go (expiry.expire); and what went wrong once the backup was
+    there. The rest says the same of the copies: see job.Result, with the backups' folder in place of a volume."""
 
     manifest: dict[str, Any]
-    expired: list[dict[str, Any]]
     earlier: list[str]
     warnings: list[str]
-    failure: str | None = None
+    expired: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+    copies: list[dict[str, Any]] = field(default_factory=list)
+    copies_expired: list[dict[str, Any]] = field(default_factory=list)
+    copied_before: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
 
 def backup(client: Client, repository: Repository, container: str, *, host: str, settings: Settings) -> Result:
@@ -88,6 +94,7 @@ def backup(client: Client, repository: Repository, container: str, *, host: str,
     volumes.require_local(client)
     names.path_component("host", host)
     folder = names.folder(names.DATABASE + container)
+    require_apart(repository, settings.copies)
     codec = codecs.codec(settings.compression)
     filters = [
         *codec.compressor(settings.compression_level),
@@ -136,7 +143,7 @@ def backup(client: Client, repository: Repository, container: str, *, host: str,
         "finished_at": names.iso(started),
         "engine": {"docker": client.version, "drydock": VERSION},
     }
-    result = Result(manifest, [], [one["id"] for one in earlier], warnings + problems)
+    result = Result(manifest, [one["id"] for one in earlier], warnings + problems)
     path = None
     if not repository.read_only:
         extension = codec.extension + (settings.encryption.extension if settings.encryption else "")
@@ -149,6 +156,16 @@ def backup(client: Client, repository: Repository, container: str, *, host: str,
             points.reached("archived")
             path = publication.publish(manifest)
     result.manifest = {**manifest, "path": path, "seconds": round(time.monotonic() - began, 3)}
+    planned = None if path else free_id(result.earlier, names.stamp(started))
+    bring(
+        repository,
+        settings.copies,
+        host,
+        {folder: planned},
+        result,
+        lock_timeout=settings.lock_timeout,
+        proceed=lambda: None,
+    )
     try:
         result.expired = expiry.expire(
             repository,
@@ -156,14 +173,14 @@ def backup(client: Client, repository: Repository, container: str, *, host: str,
             folder,
             settings.retention,
             names.utc_now(),
-            planned=[] if path else [names.stamp(started)],
+            planned=[planned] if planned else [],
             added=f"databases in container {container}: backup {manifest['id']}" if path else None,
             lock_timeout=settings.lock_timeout,
         )
     except RepositoryError as error:
         if path is None:
             raise
-        result.failure = str(error)
+        result.failures.append({"volume": folder, "error": str(error)})
     return result
 
 

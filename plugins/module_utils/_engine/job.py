@@ -47,7 +47,7 @@ class Result:
     ``id``; ``expired`` what the retention policy let go, see expiry.expire; ``failures`` a volume's name and the error
     each, and the ``repository`` if it is a copy's; ``earlier`` the identifiers that were there before, by volume;
     ``held`` how each container was made to hold still, by its name; ``copies``, ``copies_expired`` and, by repository
-    and volume, ``copied_before`` say the same of the copies, see copies.Copying."""
+    and volume, ``copied_before`` say the same of the copies, see copies.bring."""
 
     backups: list[dict[str, Any]] = field(default_factory=list)
     unchanged: list[dict[str, Any]] = field(default_factory=list)

@@ -11,7 +11,7 @@ from typing import Any
 from .. import options, verification
 from ..backup import Settings, backup
 from ..codecs import CODECS
-from ..copies import Copy
+from ..copies import Copy, Notes
 from ..encryption import Decryption, Encryption
 from ..grouping import METHODS
 from ..hooks import Hook
@@ -41,6 +41,9 @@ RETENTION: dict[str, Any] = {
     "type": "dict",
     "options": {**{f"keep_{rule}": {"type": "int"} for rule in _RULES}, "keep_within": {"type": "str"}},
 }
+
+#: What a diff calls a backup that check mode doesn't make.
+NEW = "(a new backup)"
 
 #: The option that names further repositories.
 COPIES: dict[str, Any] = {
@@ -173,22 +176,28 @@ def _diff(result: Result) -> dict[str, dict[str, Any]]:
     before = {name: sorted(ids) for name, ids in result.earlier.items()}
     after = {name: list(ids) for name, ids in before.items()}
     for made in result.backups:
-        after[made["volume"]["name"]].append(made["id"] or "(a new backup)")
+        after[made["volume"]["name"]].append(made["id"] or NEW)
     for gone in result.expired:
         after[gone["volume"]] = [each for each in after[gone["volume"]] if each != gone["id"]]
     held = {name: {"pause": "paused meanwhile", "stop": "stopped meanwhile"}[how] for name, how in result.held.items()}
-    copied = {root: {name: sorted(ids) for name, ids in held.items()} for root, held in result.copied_before.items()}
-    return {
-        "before": {"backups": before, "containers": {}, **({"copies": copied} if copied else {})},
-        "after": {"backups": after, "containers": held, **({"copies": _copied(result, copied)} if copied else {})},
+    shown: dict[str, dict[str, Any]] = {
+        "before": {"backups": before, "containers": {}},
+        "after": {"backups": after, "containers": held},
     }
+    if result.copied_before:
+        shown["before"]["copies"], shown["after"]["copies"] = copied(result)
+    return shown
 
 
-def _copied(result: Result, before: Mapping[str, Mapping[str, list[str]]]) -> dict[str, dict[str, list[str]]]:
-    """The identifiers of each volume's backups in each further repository, after."""
+def copied(result: Notes) -> tuple[dict[str, dict[str, list[str]]], dict[str, dict[str, list[str]]]]:
+    """The identifiers of the backups in each further repository, by volume: before and after."""
+    before = {root: {name: sorted(ids) for name, ids in held.items()} for root, held in result.copied_before.items()}
     after = {root: {name: list(ids) for name, ids in held.items()} for root, held in before.items()}
     for made in result.copies:
-        after[made["repository"]][made["volume"]].append(made["id"] or "(a new backup)")
+        after[made["repository"]][made["volume"]].append(made["id"] or NEW)
     for gone in result.copies_expired:
         after[gone["repository"]][gone["volume"]].remove(gone["id"])
-    return {root: {name: sorted(ids) for name, ids in held.items()} for root, held in after.items()}
+    for held in after.values():
+        for ids in held.values():
+            ids.sort(key=lambda one: (one == NEW, one))
+    return before, after

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .. import options
+from .. import names, options
 from ..codecs import CODECS
 from ..database_backup import DIALECTS, METHODS, Result, Settings, backup
 from ..encryption import Decryption, Encryption
 from ..options import Report, Spec
 from ..retention import Policy
 from ..server import Login
+from .backup import NEW, copied, copies
 from .backup import SPEC as VOLUMES
 
 #: How to log in to a server.
@@ -41,6 +42,7 @@ SPEC = Spec(
         "compression_level": {"type": "int"},
         "encryption": VOLUMES.arguments["encryption"],
         "retention": VOLUMES.arguments["retention"],
+        "copies": VOLUMES.arguments["copies"],
         "lock_timeout": {"type": "float", "default": 0},
         **options.STALL_TIMEOUT,
     },
@@ -49,7 +51,7 @@ SPEC = Spec(
 
 def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
     """Back the databases up. Raise DrydockError, with nothing added, if one of them can't be."""
-    how = settings(params)
+    how = settings(params, check=check)
     result = backup(
         options.connect(params),
         options.repository(params, check=check),
@@ -61,15 +63,18 @@ def run(params: Mapping[str, Any], *, check: bool = False) -> Report:
         changed=True,
         values={
             "backup": _essentials(result.manifest),
-            "expired": [{name: gone[name] for name in ("id", "bytes", "reason")} for gone in result.expired],
+            "expired": _without_volume(result.expired),
+            "copies": _without_volume(result.copies),
+            "copies_expired": _without_volume(result.copies_expired),
+            "failures": _without_volume(result.failures),
             "diff": _diff(result),
         },
         warnings=result.warnings,
-        failure=result.failure,
+        failure="; ".join(each["error"] for each in result.failures) or None,
     )
 
 
-def settings(params: Mapping[str, Any]) -> Settings:
+def settings(params: Mapping[str, Any], *, check: bool = False) -> Settings:
     """The engine's settings out of the options. Raise UsageError."""
     ours, theirs = params["encryption"], params["decryption"]
     if theirs is None and ours is not None and ours["passphrase_file"]:
@@ -84,11 +89,17 @@ def settings(params: Mapping[str, Any]) -> Settings:
         encryption=Encryption.parse(ours),
         decryption=Decryption.parse(theirs),
         retention=Policy.parse(params["retention"] or {}),
+        copies=copies(params, check=check),
         verify=params["verify"],
         lock_timeout=params["lock_timeout"],
         stall_timeout=params["stall_timeout"],
         require_mounted=params["require_mounted"],
     )
+
+
+def _without_volume(noted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What is noted of backups, which here are all of the same databases."""
+    return [{name: value for name, value in each.items() if name != "volume"} for each in noted]
 
 
 def _essentials(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,9 +113,14 @@ def _essentials(manifest: Mapping[str, Any]) -> dict[str, Any]:
 def _diff(result: Result) -> dict[str, dict[str, Any]]:
     """The identifiers of the backups before and after."""
     container = result.manifest["database"]["container"]
+    folder = names.DATABASE + container
     gone = {one["id"] for one in result.expired}
-    after = [*result.earlier, result.manifest["id"] or "(a new backup)"]
-    return {
+    after = [*sorted(result.earlier), result.manifest["id"] or NEW]
+    shown: dict[str, dict[str, Any]] = {
         "before": {"backups": {container: sorted(result.earlier)}},
-        "after": {"backups": {container: sorted(one for one in after if one not in gone)}},
+        "after": {"backups": {container: [one for one in after if one not in gone]}},
     }
+    if result.copied_before:
+        for when, copies_then in zip(shown.values(), copied(result)):
+            when["copies"] = {root: {container: held[folder]} for root, held in copies_then.items()}
+    return shown
