@@ -16,6 +16,7 @@ import time
 import pytest
 
 from tests.support import disks, records, trees
+from tests.support.delays import Delayed
 from tests.support.engine import Engine
 from tests.support.modules import Modules
 from tests.support.processes import children, kill_child, wait_for
@@ -178,6 +179,21 @@ def test_f06_a_file_can_not_be_read(engine: Engine, modules: Modules, work: path
         assert "Input/output error" in message
         assert target not in engine.names()
         engine.remove(source)
+
+
+def test_f21_sigterm_while_the_target_is_made(engine: Engine, modules: Modules, work: pathlib.Path) -> None:
+    source, target = noise(engine, 1), engine.name()
+    with Delayed(work, "/volumes/create") as delayed:
+        process = modules.start(CLONE, source=source, target=target, docker_host=delayed.host)
+        assert delayed.seen.wait(60)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)  # without an answer it doesn't know whether there is a volume to remove
+        assert process.poll() is None
+        delayed.go()
+        answer = modules.finish(process)
+    assert "ended by SIGTERM" in answer["msg"]
+    assert target not in engine.names()
+    assert list((work / "state").rglob("*.json")) == []
 
 
 def test_f21_sigterm_amid_the_copy(engine: Engine, modules: Modules, work: pathlib.Path) -> None:

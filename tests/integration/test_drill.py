@@ -13,12 +13,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import typing as t
 
 import pytest
 
 from tests.support import records, trees
 from tests.support.agent import Agent
+from tests.support.delays import Delayed
 from tests.support.engine import IMAGE, Engine
 from tests.support.modules import COLLECTIONS, Modules
 from tests.support.processes import wait_for
@@ -224,6 +226,18 @@ def test_a_selector_takes_what_is_on_the_host(
     )
 
 
+@pytest.fixture
+def cleared(engine: Engine, volume: str) -> c.Iterator[None]:
+    """Nothing of a drill stays, whatever happens."""
+    yield
+    label = {"label": f"drydock.drill={volume}"}
+    for container in engine.api.containers(all=True, filters=label):
+        engine.api.remove_container(container["Id"], force=True)
+    for one in engine.api.volumes(filters=label)["Volumes"] or []:
+        engine.api.remove_volume(one["Name"])
+
+
+@pytest.mark.usefixtures("cleared")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_what_an_interrupted_drill_leaves_is_removed(
     engine: Engine, modules: Modules, work: pathlib.Path, repository: pathlib.Path, volume: str, number: signal.Signals
@@ -233,14 +247,33 @@ def test_what_an_interrupted_drill_leaves_is_removed(
     process = agent.start(*words, "--check-command", "sleep 3600")
     wait_for(lambda: len(_scratch(engine, volume)) == 2, "the scratch container")
     process.send_signal(number)
-    process.communicate()
+    said = process.communicate()
     if number == signal.SIGKILL:
         assert len(_scratch(engine, volume)) == 2
         assert "would be recovered" in agent.run("recover", "--dry-run").stdout
         assert "drydock-volumes recover" in agent.run("status", code=3).stdout
         assert "of a drill that was interrupted was removed" in agent.run("recover").stdout
-    assert _scratch(engine, volume) == []
+    assert _scratch(engine, volume) == [], said
     assert agent.run("recover").stdout == "nothing was left by an interrupted run\n"
+
+
+@pytest.mark.usefixtures("cleared")
+@pytest.mark.parametrize("made", ["volumes", "containers"])
+def test_one_that_is_ended_while_the_engine_makes_something_leaves_nothing(
+    engine: Engine, modules: Modules, work: pathlib.Path, repository: pathlib.Path, volume: str, made: str
+) -> None:
+    with Delayed(work, f"/{made}/create") as delayed:
+        options = {"volumes": [volume], "repository": str(repository), "docker_host": delayed.host}
+        process = modules.start("docker_volume_drill", **options, image=IMAGE, command=["sleep", "3600"])
+        assert delayed.seen.wait(60)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(1)  # without an answer it doesn't know what there is to remove
+        assert process.poll() is None
+        delayed.go()
+        answer = modules.finish(process)
+    assert answer["msg"].endswith("ended by SIGTERM; what was under way is undone")
+    assert _scratch(engine, volume) == []
+    assert not list((work / "state").rglob("*.json"))
 
 
 def _verified(play: c.Callable[..., str], backups: pathlib.Path, volume: str, verify: dict[str, str]) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import DaemonError, NoAnswerError, RefusedError, ToolError, redact
+from .termination import deferred
 
 try:
     import docker
@@ -104,7 +105,10 @@ class Client:
         return None
 
     def create_volume(self, name: str, driver: str, options: dict[str, str], labels: dict[str, str]) -> dict[str, Any]:
-        """Create a volume. The daemon returns an existing one silently: look before."""
+        """Create a volume. The daemon returns an existing one silently: look before.
+
+        Whoever is to remove it again if something fails does this within termination.deferred.
+        """
         with self._explained(f"create volume {name}"):
             return dict(self._api.create_volume(name, driver=driver, driver_opts=options, labels=labels))
 
@@ -192,9 +196,10 @@ class Client:
                 log_config=docker.types.LogConfig(type="none"),
                 security_opt=["label=disable", "no-new-privileges"],
             )
-            self._api.create_container(
-                image, command, name=name, host_config=host_config, labels={label: "yes"}, entrypoint=[]
-            )
+            with deferred():
+                self._api.create_container(
+                    image, command, name=name, host_config=host_config, labels={label: "yes"}, entrypoint=[]
+                )
             self._api.start(name)
 
     def image(self, image: str) -> dict[str, Any] | None:
@@ -220,15 +225,16 @@ class Client:
             host_config = self._api.create_host_config(
                 binds=list(binds), network_mode=network, security_opt=["no-new-privileges"]
             )
-            self._api.create_container(
-                image,
-                command and list(command),
-                name=name,
-                host_config=host_config,
-                environment=dict(environment),
-                user=user,
-                labels=dict(labels),
-            )
+            with deferred():
+                self._api.create_container(
+                    image,
+                    command and list(command),
+                    name=name,
+                    host_config=host_config,
+                    environment=dict(environment),
+                    user=user,
+                    labels=dict(labels),
+                )
             self._api.start(name)
 
     def logs(self, container: str, lines: int) -> str:

@@ -23,6 +23,7 @@ from functools import partial
 from . import child, holder, kinds, mounts, nfs, patience, volumes
 from .client import Client
 from .errors import DaemonError, DrydockError, VolumeError
+from .termination import deferred
 from .volumes import Volume
 
 #: The label of every volume that is made for a probe.
@@ -116,12 +117,11 @@ def _require_sound(one: Wanted) -> None:
 def _temporary(client: Client, one: Wanted, result: Result) -> Iterator[Volume]:
     """A volume like the one that is wanted, for the time of the context."""
     name = f"drydock-probe-{secrets.token_hex(6)}"
-    with holder.held(name):
-        made = client.create_volume(name, one.driver, dict(one.options), {LABEL: "yes"})
-        try:
-            yield Volume.from_api(made)
-        finally:
-            _remove(client, name, result)
+    with holder.held(name), contextlib.ExitStack() as stack:
+        with deferred():
+            made = client.create_volume(name, one.driver, dict(one.options), {LABEL: "yes"})
+            stack.callback(_remove, client, name, result)
+        yield Volume.from_api(made)
 
 
 def _sweep(client: Client, result: Result) -> None:

@@ -21,7 +21,7 @@ from datetime import datetime
 from typing import Any
 
 from . import manifest as manifests
-from . import names, points
+from . import names, points, termination
 from .codecs import CODECS
 from .encryption import EXTENSIONS
 from .errors import RepositoryError, reason
@@ -84,11 +84,11 @@ class Publication:
                     left.append(f"{path} can't be removed: {reason(second)}")
             if not left:
                 return
+            told = f"{'; '.join(left)}; see to the repository's disk"
             if error is not None and not isinstance(error, Exception):
+                termination.but(error, told)
                 raise error from None
-            raise RepositoryError(
-                f"{error or 'repository: nothing was added'}; {'; '.join(left)}; see to the repository's disk"
-            ) from error
+            raise RepositoryError(f"{error or 'repository: nothing was added'}; {told}") from error
 
     @property
     def blocking(self) -> str:

@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from . import journal
+from . import journal, termination
 from .client import Client
 from .errors import DaemonError, VolumeError
 
@@ -48,6 +48,8 @@ def scratch(client: Client) -> Iterator[str]:
     except BaseException as error:
         if left and isinstance(error, Exception):
             raise type(error)(f"{error}; and {'; '.join(left)}") from error
+        if left:
+            termination.but(error, "; ".join(left))
         raise
     if left:
         raise VolumeError("; ".join(left))

@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from . import compare, journal, points, roots, writeback
+from . import compare, journal, points, roots, termination, writeback
 from .attributes import Attributes, pass_nothing_on
 from .errors import StateError, VolumeError, reason
 from .exchange import Swap
@@ -69,12 +69,14 @@ class Staging:
                 remove(self._folder)
                 self._before.give(self._root)
             except OSError as second:
+                left = (
+                    f"its file system doesn't let us clean up: {reason(second)}; a later restore removes what is left "
+                    f"in {self._folder}"
+                )
                 if error is not None and not isinstance(error, Exception):
+                    termination.but(error, left)
                     raise error from None
-                raise VolumeError(
-                    f"{error or f'volume {self._name}'}; and its file system doesn't let us clean up: {reason(second)}"
-                    f"; a later restore removes what is left in {self._folder}"
-                ) from error
+                raise VolumeError(f"{error or f'volume {self._name}'}; and {left}") from error
 
     @property
     def path(self) -> str:

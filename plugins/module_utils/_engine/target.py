@@ -32,6 +32,7 @@ from .errors import DrydockError, UsageError, VolumeError
 from .quiesce import Limits
 from .removal import remove_leftovers
 from .safety import Safety
+from .termination import deferred
 
 # Where check mode makes a copy of what a volume is to hold.
 _ASIDE = "/var/tmp"  # noqa: S108 nobody else can enter what is made there
@@ -206,10 +207,11 @@ class Target:
         name, planned = self._name, self._planned
         if self._client.volume(name):
             raise VolumeError(f"volume {name} was created by somebody else meanwhile; nothing was changed")
-        made = self._client.create_volume(name, planned["Driver"], planned["Options"], planned["Labels"])
-        self._volume = volume = volumes.Volume.from_api(made)
-        if volume.driver == "local":
-            self._stack.push(creation.undoing(self._client, name))
+        with deferred():
+            made = self._client.create_volume(name, planned["Driver"], planned["Options"], planned["Labels"])
+            self._volume = volume = volumes.Volume.from_api(made)
+            if volume.driver == "local":
+                self._stack.push(creation.undoing(self._client, name))
         try:
             places = self._stack.enter_context(mounts.reach(self._client, [volume], self._settings.helper_image))
             self._place = places.path(name)

@@ -22,7 +22,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
-from . import encryption, pipeline, points
+from . import encryption, pipeline, points, termination
 from . import manifest as manifests
 from .download import Downloaded
 from .errors import RepositoryError, reason
@@ -93,11 +93,12 @@ class Upload:
                     self._rclone.run("deletefile", self._path(name), missing=b"")
                 except RepositoryError as second:
                     left.append(f"{self._path(name)} can't be removed ({second})")
-            if left and (error is None or isinstance(error, Exception)):
-                raise RepositoryError(
-                    f"{error or 'repository: nothing was added'}; {'; '.join(left)}: the next run of this volume "
-                    "removes it, and it doesn't count as a backup"
-                ) from error
+            if not left:
+                return
+            told = f"{'; '.join(left)}: the next run of this volume removes it, and it doesn't count as a backup"
+            if error is None or isinstance(error, Exception):
+                raise RepositoryError(f"{error or 'repository: nothing was added'}; {told}") from error
+            termination.but(error, told)
 
     @property
     def blocking(self) -> None:
