@@ -21,6 +21,7 @@ import pytest
 
 from tests.faults.conftest import SLOW, complete
 from tests.support import disks, servers
+from tests.support.delays import Delayed
 from tests.support.engine import Engine
 from tests.support.modules import Modules
 from tests.support.processes import wait_for
@@ -110,6 +111,24 @@ def test_f08_killed_in_the_middle_of_a_dump(
     assert complete(work / "repository") == set()
     if killed == "the client":
         server.ask("DROP TABLE noise", "shop")
+
+
+def test_f08_the_server_is_killed_and_docker_does_not_say_so(
+    engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    """As it happens with a busy engine: the stream of what a command prints has no end then."""
+    server = filled(Server(engine, servers.image(), POSTGRESQL))
+    server.ask(NOISE[POSTGRESQL], "shop")
+    with Delayed(work) as delayed:
+        given = options(server, work, databases=["shop"], docker_host=delayed.host)
+        process = modules.start(BACKUP, **given, **SLOW)
+        dumping(engine, server)
+        delayed.hold()
+        engine.api.kill(server.container)
+        answer = modules.finish(process)
+    assert "the dump of database shop failed: pg_dump " in answer["msg"]
+    assert "went away with its container" in answer["msg"]
+    assert complete(work / "repository") == set()
 
 
 def execs(engine: Engine, server: Server) -> list[str]:

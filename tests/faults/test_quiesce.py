@@ -21,6 +21,7 @@ import pytest
 
 from tests.faults.conftest import SLOW, complete
 from tests.support import disks
+from tests.support.delays import Delayed
 from tests.support.engine import Engine
 from tests.support.modules import Modules
 from tests.support.processes import children, kill_child, wait_for
@@ -479,6 +480,25 @@ def test_a_command_that_takes_too_long(engine: Engine, modules: Modules, work: p
     )
     assert "took longer than 1 seconds and was ended" in message
     wait_for(lambda: "sleep 4321" not in str(engine.api.top(container)), "the end of the command")
+
+
+def test_the_container_of_a_command_is_killed_and_docker_does_not_say_so(
+    engine: Engine, modules: Modules, work: pathlib.Path
+) -> None:
+    """As it happens with a busy engine: the stream of what a command prints has no end then."""
+    volume = engine.volume()
+    name = engine.name()
+    container = engine.run(volume, name=name)
+    wait = {"container": name, "command": "echo begun; exec sleep 4321"}
+    with Delayed(work) as delayed:
+        options = {"volumes": [volume], "repository": str(work / "r"), "docker_host": delayed.host}
+        process = modules.start(BACKUP, **options, exec_before=[wait])
+        wait_for(lambda: "sleep 4321" in str(engine.api.top(container)), "the command")
+        delayed.hold()
+        engine.api.kill(container)
+        answer = modules.finish(process)
+    assert f"a command in the container {name} went away with its container: begun" in answer["msg"]
+    assert complete(work / "r") == set()
 
 
 def test_f08_a_dump_that_is_cut_off_is_not_backed_up(engine: Engine, modules: Modules, work: pathlib.Path) -> None:

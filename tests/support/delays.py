@@ -1,6 +1,7 @@
 # SPDX-FileCopyrightText: 2026 drydock.volumes contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Docker Engine behind a socket that holds one kind of request back, as a busy engine does."""
+"""The Docker Engine behind a socket that holds one kind of request back, or the ends of the answers, as a busy engine
+does."""
 
 from __future__ import annotations
 
@@ -14,12 +15,14 @@ ENGINE = "/var/run/docker.sock"
 
 class Delayed(contextlib.AbstractContextManager["Delayed"]):
     """A socket ``host`` of the engine's, where requests that have ``path`` in their first line aren't passed on before
-    ``go`` is called. ``seen`` is set when there is one."""
+    ``go`` is called; or without one, the ends of what the engine answers from ``hold`` on. ``seen`` is set when there
+    is such a request."""
 
-    def __init__(self, work: pathlib.Path, path: str) -> None:
+    def __init__(self, work: pathlib.Path, path: str | None = None) -> None:
         self.seen = threading.Event()
         self._free = threading.Event()
-        self._path = path.encode()
+        self._holding = threading.Event()
+        self._path = path and path.encode()
         place = work / "delayed.sock"
         self.host = f"unix://{place}"
         self._listening = socket.socket(socket.AF_UNIX)
@@ -35,6 +38,10 @@ class Delayed(contextlib.AbstractContextManager["Delayed"]):
         """Let pass what is held back, and all that comes."""
         self._free.set()
 
+    def hold(self) -> None:
+        """Hold back all ends from now on."""
+        self._holding.set()
+
     def _serve(self) -> None:
         while True:
             try:
@@ -46,20 +53,21 @@ class Delayed(contextlib.AbstractContextManager["Delayed"]):
     def _pass_on(self, theirs: socket.socket) -> None:
         with theirs, socket.socket(socket.AF_UNIX) as ours:
             ours.connect(ENGINE)
-            back = threading.Thread(target=_copy, args=(ours, theirs), daemon=True)
+            back = threading.Thread(target=self._answer, args=(ours, theirs), daemon=True)
             back.start()
             with contextlib.suppress(OSError):
                 while data := theirs.recv(65536):
-                    if self._path in data.partition(b"\r\n")[0]:
+                    if self._path and self._path in data.partition(b"\r\n")[0]:
                         self.seen.set()
                         self._free.wait(60)
                     ours.sendall(data)
                 ours.shutdown(socket.SHUT_WR)
             back.join(60)
 
-
-def _copy(source: socket.socket, sink: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
+    def _answer(self, ours: socket.socket, theirs: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := ours.recv(65536):
+                theirs.sendall(data)
+            if self._holding.is_set():
+                self._free.wait(60)
+            theirs.shutdown(socket.SHUT_WR)

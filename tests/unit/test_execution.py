@@ -17,6 +17,7 @@ import hypothesis.strategies as st
 import pytest
 
 from ansible_collections.drydock.volumes.plugins.module_utils._engine import (
+    life,
     mariadb,
     postgresql,
     postgresql_restore,
@@ -24,6 +25,7 @@ from ansible_collections.drydock.volumes.plugins.module_utils._engine import (
 )
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import (
     ContainerError,
+    DaemonError,
     IntegrityError,
     UsageError,
 )
@@ -80,6 +82,7 @@ class Attached:
     def __init__(self) -> None:
         self.ours, self.theirs = socket.socketpair()
         self.asked: list[str] = []
+        self.lives: str | None = "since noon"
 
     def attached(self, _container: str, _argv: list[str], _user: str | None) -> tuple[str, socket.socket]:
         return "e1", self.ours
@@ -87,6 +90,11 @@ class Attached:
     def executed(self, execution: str) -> dict[str, t.Any]:
         self.asked.append(execution)
         return {"Running": False, "Pid": 0}
+
+    def container(self, _container: str) -> dict[str, t.Any]:
+        if self.lives is None:
+            raise DaemonError("no answer")
+        return {"State": {"Running": bool(self.lives), "StartedAt": self.lives}}
 
 
 def _stop() -> None:
@@ -105,6 +113,31 @@ def test_what_fails_at_once_leaves_nothing(proceed: c.Callable[[], None] | None,
         )
     assert daemon.ours.fileno() == -1
     assert daemon.asked == ["e1"]
+    daemon.theirs.close()
+
+
+@pytest.mark.parametrize("lives", ["", "since one o'clock"])
+def test_a_command_whose_container_is_gone_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, lives: str) -> None:
+    """Docker has lost its end; and nobody else gets its process's number."""
+    monkeypatch.setattr(life, "_LOOK", 0.1)
+    daemon = Attached()
+    with Execution(t.cast("t.Any", daemon), "db", Command(("cat",)), user=None) as command:
+        daemon.lives = lives
+        ended = command.wait()
+    assert ended.status is None
+    assert "cat went away with its container" in str(ended)
+    assert daemon.asked == []
+    daemon.theirs.close()
+
+
+@pytest.mark.parametrize("lives", ["since noon", None])
+def test_a_command_that_is_silent_is_waited_for(monkeypatch: pytest.MonkeyPatch, lives: str | None) -> None:
+    monkeypatch.setattr(life, "_LOOK", 0.1)
+    daemon = Attached()
+    with Execution(t.cast("t.Any", daemon), "db", Command(("cat",)), user=None, stall_timeout=3) as command:
+        daemon.lives = lives
+        with pytest.raises(ContainerError, match="moved no byte for 3 seconds"):
+            command.wait()
     daemon.theirs.close()
 
 

@@ -30,6 +30,9 @@ class Daemon:
 
         return "id", printed()
 
+    def container(self, _container: str) -> dict[str, t.Any]:
+        return {"State": {"Running": True, "StartedAt": "noon"}}
+
     def executed(self, _execution: str) -> dict[str, t.Any]:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, DaemonError):

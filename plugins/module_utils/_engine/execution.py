@@ -22,6 +22,7 @@ from typing import Any
 
 from .client import Client
 from .errors import ContainerError, DaemonError, reason, redact
+from .life import Life
 
 #: Where a command finds the lines of its ``secret``, as a regular file that has no name.
 SECRET = "/proc/self/fd/9"  # noqa: S105 it is the path, not the secret
@@ -128,7 +129,8 @@ class Execution(contextlib.AbstractContextManager["Execution"]):
         self._demultiplexer = Demultiplexer(sink or _ignore, command.dull)
         self._stall_timeout = stall_timeout
         self._proceed = proceed
-        self._over = self._ended = False
+        self._over = self._ended = self._lost = False
+        self._life = Life(client, container)
         self._id, self._opened = client.attached(container, command.argv(), user)
         self._socket: socket.socket = getattr(self._opened, "_sock", self._opened)
         self._socket.setblocking(False)
@@ -180,6 +182,9 @@ class Execution(contextlib.AbstractContextManager["Execution"]):
                     f"{self._program} in the container {self._container} moved no byte for {self._stall_timeout:g} "
                     "seconds: it may wait for a lock in the database; see to it, or give a longer stall_timeout"
                 )
+            if self._life.over():
+                self._over = self._ended = self._lost = True
+                return False
 
     def _receive(self) -> None:
         try:
@@ -194,7 +199,7 @@ class Execution(contextlib.AbstractContextManager["Execution"]):
             self._over = True
 
     def _status(self) -> int | None:
-        if self._demultiplexer.torn:
+        if self._lost or self._demultiplexer.torn:
             return None
         deadline = time.monotonic() + _ENDING
         while True:

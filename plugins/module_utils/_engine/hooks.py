@@ -16,6 +16,7 @@ from typing import Any
 from .client import Client
 from .errors import ContainerError, DaemonError, UsageError, redact
 from .execution import kill
+from .life import Life
 
 _KEPT = 4096
 # Seconds that the daemon gets to learn that a command has ended.
@@ -63,6 +64,7 @@ def run(client: Client, hook: Hook, timeout: float, proceed: Callable[[], object
     ``proceed`` is called now and then; an exception out of it ends the command. So does the time running out: it runs
     on this host, where its process can be killed.
     """
+    life = Life(client, hook.container)
     try:
         execution, printed = client.execution(hook.container, hook.argv, hook.user)
     except DaemonError as error:
@@ -75,6 +77,10 @@ def run(client: Client, hook: Hook, timeout: float, proceed: Callable[[], object
         while reader.is_alive():
             reader.join(0.2)
             proceed()
+            if life.over():
+                raise ContainerError(
+                    f"a command in the container {hook.container} went away with its container{_quoted(said)}"
+                )
             if time.monotonic() > deadline:
                 raise ContainerError(
                     f"a command in the container {hook.container} took longer than {timeout:g} seconds and was ended"
@@ -82,7 +88,8 @@ def run(client: Client, hook: Hook, timeout: float, proceed: Callable[[], object
                 )
         status = _status(client, hook, execution, said, proceed)
     except BaseException:
-        kill(client, execution)
+        if not life.over():  # else its process's number may be another one's by now
+            kill(client, execution)
         raise
     if status != 0:
         raise ContainerError(f"a command in the container {hook.container} exited {status}{_quoted(said)}")
