@@ -41,7 +41,7 @@ def _killed(agent: Agent, engine: Engine, job: str, container: str, ends: list[l
         process.kill()
         process.communicate()
         wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below), "the end of its processes")  # noqa: B023
-        agent.run("recover")
+        agent.run("recover", "--stop-timeout", 15)  # it waits twice as long for who may have got a signal, or not
         assert engine.state(container) == "running"
         for end in ends:
             listed = agent.json("verify", *end)["backups"]

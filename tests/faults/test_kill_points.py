@@ -88,6 +88,7 @@ def test_f21_f41_killed_at_any_instant(engine: Engine, modules: Modules, work: p
     (engine.path(volume) / "noise").write_bytes(os.urandom(1 << 20))
     first, second = engine.run(volume), engine.run(volume)
     options = {"volumes": [volume], "repository": str(repository), "retention": {"keep_last": 3}}
+    options["stop_timeout"] = 15  # recovery waits twice as long for who may have got a signal, or not
     whole = modules.seconds(BACKUP, quiesce="stop", **options)
     seed = random.randrange(1 << 32)
     print(f"seed {seed}")

@@ -222,6 +222,7 @@ def test_f21_f41_killed_at_any_instant_of_a_run_with_a_copy(
             **offsite.copying(local, keep_last=2),
             "host": "h",
             "quiesce": "stop",
+            "stop_timeout": 15,  # recovery waits twice as long for who may have got a signal, or not
             "retention": {"keep_last": 3},
         }
         modules.run(BACKUP, **options)
