@@ -49,14 +49,7 @@ def test_a_backup_of_what_was_removed_neither_goes_nor_counts(
 
 def test_a_copy_has_it_too(repository: Directory, tmp_path: pathlib.Path) -> None:
     copy = Directory(str(tmp_path / "copy"))
-    copying = copies.Copying(
-        repository,
-        copies.Copy(copy, Policy(keep_last=2)),
-        "db1",
-        Result(),
-        lock_timeout=0,
-        proceed=lambda: None,
-    )
+    there = [copies.Copy(copy, Policy(keep_last=2))]
     for _time in range(2):
-        copying.bring("pgdata", None)
+        copies.bring(repository, there, "db1", {"pgdata": None}, Result(), lock_timeout=0, proceed=lambda: None)
         assert sorted(ids(copy), reverse=True) == ["14", "13", "12"]
