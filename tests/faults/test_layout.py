@@ -9,11 +9,13 @@ import json
 import os
 import pathlib
 import signal
+import time
 import typing as t
 
 import pytest
 
 from tests.support import disks, records
+from tests.support.delays import Delayed
 from tests.support.engine import Engine
 from tests.support.modules import Answer, Modules
 from tests.support.plugin import Daemon, Plugin, PluginEngine
@@ -205,6 +207,42 @@ def test_f21_killed_in_the_middle(engine: Engine, modules: Modules, work: pathli
     assert all(manifest["volume"]["name"] == volume for manifest in manifests)
     modules.restore(volume, repository=str(repository))
     assert (work / "new" / "file").read_text() == "data"
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ("DELETE /", "back up, remove; the volume isn't there now, what it held is in "),
+        ("/volumes/create", "back up, remove, make directory, create; the next run goes on from there"),
+    ],
+    ids=["remove", "create"],
+)
+def test_f21_sigterm_in_the_middle(
+    engine: Engine, modules: Modules, work: pathlib.Path, request_: str, said: str
+) -> None:
+    """What was begun comes to its end, and what was done is told."""
+    volume, other, repository = engine.volume(), engine.name(), work / "repository"
+    (engine.path(volume) / "file").write_text("data")
+    wanted = [{"name": name, "device_path": f"{work}/{name}"} for name in (volume, other)]
+    options = {"on_drift": "recreate", "recreate_with_data": True, "backup_to": {"repository": str(repository)}}
+    with Delayed(work, request_) as delayed:
+        process = modules.start(LAYOUT, volumes=wanted, docker_host=delayed.host, **options)
+        assert delayed.seen.wait(60)
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert process.poll() is None
+        delayed.go()
+        answer = modules.finish(process)
+    (manifest,) = repository.rglob("2*.json")
+    begins = "ended by SIGTERM; what was under way is undone; but this was done before that: "
+    assert answer["msg"].startswith(f"{begins}volume {volume}: {said}")
+    assert request_ != "DELETE /" or f"what it held is in {manifest.parent}" in answer["msg"]
+    assert engine.names() == ([volume] if "create" in said else [])
+    done = lay(modules, *wanted, **options)
+    assert [one["actions"] for one in done["volumes"]] == [
+        [] if "create" in said else ["make directory", "create"],
+        ["make directory", "create"],
+    ]
 
 
 @pytest.fixture

@@ -8,16 +8,18 @@ One that is to have the directory of another one that goes is made after that on
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from . import directories, kinds, points, volumes
+from . import directories, kinds, points, termination, volumes
 from . import plan as planning
 from .client import Client
 from .errors import DrydockError, VolumeError
 from .laid import NOTHING, One, Result, Settings
 from .plan import BACK_UP, CREATE, GIVE, MAKE, REMOVE, Plan
+from .termination import deferred
 from .volumes import Volume
 
 
@@ -31,6 +33,16 @@ def lay(
         one.wanted.name: _Doing(client, one, one.plan, settings, result) for one in looked if one.plan is not None
     }
     in_the_way = {name: _in_the_way(doing.one, shown) for name, doing in all_of.items()}
+    try:
+        _lay(all_of, in_the_way, result)
+    except BaseException as error:
+        done = [f"volume {name}: {doing.done()}" for name, doing in all_of.items() if doing.one.laid.changed]
+        if done and not isinstance(error, Exception):
+            termination.but(error, f"this was done before that: {'; '.join(done)}; the next run goes on from there")
+        raise
+
+
+def _lay(all_of: Mapping[str, _Doing], in_the_way: Mapping[str, Sequence[str]], result: Result) -> None:
     blocked = _blocked(all_of, in_the_way)
     for name in dict.fromkeys(other for others in in_the_way.values() for other in others):
         if name in all_of and name not in blocked:
@@ -117,12 +129,14 @@ class _Doing:
         laid = self.one.laid
         steps = {BACK_UP: self._back_up, REMOVE: self._remove, MAKE: self._make, CREATE: self._create, GIVE: self._give}
         for action in actions:
-            try:
-                steps[action]()
-            except DrydockError as error:
-                left = "" if "; nothing was " in str(error) and not laid.changed else self._left()
-                raise VolumeError(f"{error}{left}") from error
-            laid.actions.append(action)
+            # a signal waits, so that what is said to be done is so; only a backup takes long, and undoes itself
+            with contextlib.nullcontext() if action == BACK_UP else deferred():
+                try:
+                    steps[action]()
+                except DrydockError as error:
+                    left = "" if "; nothing was " in str(error) and not laid.changed else self._left()
+                    raise VolumeError(f"{error}{left}") from error
+                laid.actions.append(action)
             points.reached(f"layout {action}")
 
     def _left(self) -> str:
@@ -130,7 +144,12 @@ class _Doing:
         laid = self.one.laid
         if not laid.changed:
             return NOTHING if laid.backup is None else f"; its backup {laid.backup['path']} is kept"
-        done = f"; done before that: {', '.join(laid.actions)}"
+        return f"; done before that: {self.done()}"
+
+    def done(self) -> str:
+        """What was done of it, and where what it held is if it isn't there."""
+        laid = self.one.laid
+        done = ", ".join(laid.actions)
         if REMOVE in laid.actions and CREATE not in laid.actions:
             done += "; the volume isn't there now"
             where = (laid.backup or {}).get("path") or self._plan.kept
