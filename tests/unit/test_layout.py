@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import os
 import pathlib
+import signal
 import typing as t
 
 import pytest
 
-from ansible_collections.drydock.volumes.plugins.module_utils._engine import directories, drivers, fstab
+from ansible_collections.drydock.volumes.plugins.module_utils._engine import directories, drivers, fstab, laying
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.client import Client, Connection
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.desired import Desired
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.directories import Ownership, Root
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.errors import UsageError, VolumeError
-from ansible_collections.drydock.volumes.plugins.module_utils._engine.laid import Settings
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.laid import Laid, One, Result, Settings
 from ansible_collections.drydock.volumes.plugins.module_utils._engine.layout import lay_out
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.plan import GIVE, MAKE, Plan
+from ansible_collections.drydock.volumes.plugins.module_utils._engine.termination import Terminated
 from tests.unit.fake_daemon import FakeDaemon
 from tests.unit.helpers import mounted, needs_root, umask
 
@@ -265,3 +268,22 @@ def test_f51_a_service_that_runs_nothing_just_now(client: Client, daemon: FakeDa
     daemon.answers["GET /info"] = (200, {"Swarm": {"LocalNodeState": "active", "ControlAvailable": False}})
     result = lay_out(client, gone, Settings(remove_with_data=True, check=True))
     assert "only managers know which volumes the services use" in result.warnings[0]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_signal_between_two_steps_tells_what_was_done(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, *, check: bool
+) -> None:
+    """And in check mode, in which steps are only noted, that nothing was."""
+
+    def end(point: str) -> None:
+        raise Terminated(signal.SIGTERM)
+
+    monkeypatch.setattr(laying.points, "reached", end)
+    one = One(Desired.parse({"name": "data", "device_path": str(tmp_path / "new")}), Laid("data", present=False), None)
+    one.plan = Plan([MAKE, GIVE])
+    with pytest.raises(Terminated) as caught:
+        laying.lay(t.cast("Client", None), [one], {}, Settings(check=check), Result())
+    done = "; but this was done before that: volume data: make directory; the next run goes on from there"
+    assert str(caught.value) == "ended by SIGTERM; what was under way is undone" + ("" if check else done)
+    assert (tmp_path / "new").exists() != check

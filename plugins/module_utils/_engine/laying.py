@@ -36,8 +36,8 @@ def lay(
     try:
         _lay(all_of, in_the_way, result)
     except BaseException as error:
-        done = [f"volume {name}: {doing.done()}" for name, doing in all_of.items() if doing.one.laid.changed]
-        if done and not isinstance(error, Exception):
+        done = [f"volume {name}: {doing.done()}" for name, doing in all_of.items() if doing.one.laid.actions]
+        if done and not settings.check and not isinstance(error, Exception):
             termination.but(error, f"this was done before that: {'; '.join(done)}; the next run goes on from there")
         raise
 
